@@ -10,6 +10,7 @@ from colorlib import ColorlibError
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "rebalanced", "efficientnet")
+DATA_SETS = ("sample", "places365", "places365-val", "food101", "imagenet")
 BACKBONES = ("vgg16", *(f"efficientnetb{i}" for i in range(8)), "mobilenet")
 
 
@@ -28,7 +29,9 @@ class Settings:
     mirror: str = ""  # another base address, or a folder where the archives already lie
     data_folder: Path = ROOT / "data"
     results_folder: Path = ROOT / "results"
-    keep_folder: Path | None = None  # a second folder that outlasts the session (Drive), for checkpoints and packed photos
+    keep_folder: Path | None = (
+        None  # a second folder that outlasts the session (Drive), for checkpoints and packed photos
+    )
 
     # Batches.
     image_size: int = 224  # the paper's; pixels a side
@@ -70,10 +73,19 @@ class Settings:
         return checked(dataclasses.replace(self, **changes))
 
 
-_SMALL = dict(image_size=64, batch_size=16, epochs=8, weights="none", efficientnet="efficientnetb0", rotation=20.0)
 PROFILES = {
     "sample": Settings(
-        profile="sample", data="sample", fraction=1.0, learning_rate=2e-3, patience=3, cache="memory", head_stride=2, **_SMALL
+        profile="sample",
+        data="sample",
+        fraction=1.0,
+        image_size=64,
+        batch_size=16,
+        cache="memory",
+        weights="none",
+        efficientnet="efficientnetb0",
+        head_stride=2,
+        epochs=8,
+        learning_rate=2e-3,
     ),
     "classroom": Settings(
         profile="classroom", data="places365-val", fraction=1.0, efficientnet="efficientnetb0", epochs=4, head_stride=2
@@ -138,12 +150,26 @@ def checked(settings: Settings) -> Settings:
     _require(settings, "sigma", 0 <= settings.sigma < math.inf, "0 or more")
     _require(settings, "dropout", 0 <= settings.dropout < 1, "in [0, 1)")
     _require(settings, "rotation", 0 <= settings.rotation <= 180, "in [0, 180] degrees")
+    data = settings.data
+    if data not in DATA_SETS and Path(data).expanduser().is_dir():
+        data = str(Path(data).expanduser().resolve())
     folders = {
         name: Path(getattr(settings, name)).expanduser().resolve()
         for name in ("data_folder", "results_folder", "keep_folder")
         if getattr(settings, name) is not None
     }
-    return dataclasses.replace(settings, **folders)
+    return dataclasses.replace(settings, data=data, **folders)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment variables with which `load` gives these settings in another process and another folder."""
+    profile = checked(PROFILES[settings.profile])
+    variables = {"COLORLIB_PROFILE": settings.profile}
+    for variable, names in ENVIRONMENT.items():
+        values = {getattr(settings, name) for name in names}
+        if len(values) == 1 and values != {getattr(profile, name) for name in names}:
+            variables[variable] = str(values.pop())
+    return variables
 
 
 def _require(settings: Settings, name: str, holds: bool, rule: str) -> None:

@@ -1,0 +1,34 @@
+# run: the eight notebooks, in order, on the sample profile.  test: the proof that everything works.
+# bench: what is measured in ratios, and takes longer.  sync: bring both halves of the notebooks in step, re-execute.
+PYTHON ?= python3
+BIN = .venv/bin
+# Results and data folders of their own, so that the notebooks start from nothing.
+FRESH = COLORLIB_PROFILE=sample COLORLIB_RESULTS=$(CURDIR)/.test/results COLORLIB_DATA_FOLDER=$(CURDIR)/.test/data
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+run: .venv/for-run
+	@$(BIN)/python -m colorlib notebooks
+
+test: .venv/for-test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests
+	rm -rf .test && $(FRESH) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+bench: .venv/for-test
+	for script in tests/benchmarks/[a-z]*.py; do echo "# $$script" && PYTHONPATH=. $(BIN)/python $$script || exit; done
+
+sync: .venv/for-test
+	$(BIN)/jupytext --sync notebooks/*.ipynb
+	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib notebooks --in-place
+
+.venv/for-run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/for-test: tests/requirements.txt .venv/for-run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+.PHONY: run test bench sync
