@@ -20,8 +20,9 @@ def run_all(settings: Settings, in_place: bool = False) -> list[Path]:
 
     `in_place` writes the outputs into the notebooks themselves, as a contributor wants them.
 
-    The notebooks' kernels get these settings through the environment. The copies lie in `results/notebooks/`. Raises `ColorlibError` naming notebook, cell and error at the first cell that fails;
-    the copy then holds everything up to it.
+    The notebooks' kernels get these settings through the environment. The copies lie in `results/notebooks/`.
+    Raises `ColorlibError` naming notebook, cell and error at the first cell that fails; the copy then holds
+    everything up to it.
     """
     out = settings.results_folder / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
