@@ -67,13 +67,12 @@ def join(L, ab):
 
 def _linear(xp, rgb):
     """Linear light of sRGB values. exp(log x · k) is 2.5 times as fast as a power, and as exact in float32."""
-    return xp.where(
-        rgb > 0.04045, xp.exp(xp.log(xp.maximum(rgb, 0.04045) * (1 / 1.055) + 0.055 / 1.055) * 2.4), rgb / 12.92
-    )
+    curved = xp.exp(xp.log(xp.maximum(rgb, 0.04045) * (1 / 1.055) + 0.055 / 1.055) * 2.4)
+    return xp.where(rgb > 0.04045, curved, rgb * (1 / 12.92))
 
 
 def _lab_planes(xp, linear):
-    """The planes L, a and b of linear light (..., 3). On planes, the 3×3 matrix is nine multiplications that vectorize."""
+    """The planes L, a and b of linear light (..., 3). On planes, the matrix is nine products that vectorize."""
     r, g, b = linear[..., 0], linear[..., 1], linear[..., 2]
     fx, fy, fz = (_root(xp, row[0] * r + row[1] * g + row[2] * b) for row in _TO_XYZ)
     return 116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)
@@ -97,21 +96,20 @@ def _namespace(array):
         stack=tf.stack,
         concat=tf.concat,
         clip=tf.clip_by_value,
+        cast=tf.cast,
     )
 
 
 def _prepared(colors, name: str):
     """The functions and the colors as float32. Raises `ColorlibError` for integers and for a last axis other than 3."""
     xp = _namespace(colors)
-    colors = np.asarray(colors) if xp is _NUMPY else colors
-    floating = np.issubdtype(colors.dtype, np.floating) if xp is _NUMPY else colors.dtype.is_floating
+    if xp is _NUMPY:
+        colors = np.asarray(colors)
+        floating, rank = np.issubdtype(colors.dtype, np.floating), colors.ndim
+    else:
+        floating, rank = colors.dtype.is_floating, colors.shape.rank
     if not floating:
-        kind = getattr(colors.dtype, "name", colors.dtype)
-        raise ColorlibError(f"{name} must be floats, not {kind}: for 8-bit RGB, divide by 255 first.")
-    if colors.shape.rank == 0 if xp is not _NUMPY else colors.ndim == 0:
-        raise ColorlibError(f"{name} must have three channels in its last axis; it is a single number.")
-    if colors.shape[-1] not in (3, None):
+        raise ColorlibError(f"{name} must be floats, not {colors.dtype!r}: for 8-bit RGB, divide by 255 first.")
+    if rank == 0 or (rank and colors.shape[-1] not in (3, None)):
         raise ColorlibError(f"{name} must have three channels in its last axis; its shape is {tuple(colors.shape)}.")
-    return xp, colors.astype(np.float32, copy=False) if xp is _NUMPY else sys.modules["tensorflow"].cast(
-        colors, "float32"
-    )
+    return xp, colors.astype(np.float32, copy=False) if xp is _NUMPY else xp.cast(colors, "float32")
