@@ -1,0 +1,160 @@
+"""Google Colab, and the notebooks' setup: is this Colab, what lasts, which accelerator. Nothing else names `google.colab`."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from colorlib import ColorlibError
+from colorlib import settings as settings_module
+from colorlib.settings import Settings
+
+DRIVE = Path("/content/drive")  # a mount point without spaces: drive.mount refuses any other
+FIGURE_DPI = 80  # of figures inside notebooks, which stay under 1 MB
+
+NO_TENSORFLOW_ON_COLAB = (
+    "This runtime has no TensorFlow: Colab's TPU runtimes come without it. "
+    "Choose Runtime > Change runtime type > T4 GPU (or CPU for the sample profile), then run this cell again."
+)
+NO_TENSORFLOW = "TensorFlow is not installed. Install what the notebooks need: pip install -r requirements.txt"
+
+
+def is_colab() -> bool:
+    """Whether this Python runs on Google Colab."""
+    try:
+        return importlib.util.find_spec("google.colab") is not None
+    except (ModuleNotFoundError, ValueError):  # no package `google`, or one that was put together by hand
+        return False
+
+
+def mount_drive() -> Path:
+    """Mount Google Drive, or use the mount that is there. Returns the folder of one's own files.
+
+    Raises `ColorlibError` with Colab's reason when it cannot be mounted: declined, signed out, timed out.
+    """
+    mine = DRIVE / "MyDrive"
+    if not mine.is_dir():
+        from google.colab import drive
+
+        try:
+            drive.mount(str(DRIVE))
+        except Exception as error:  # ValueError, and Colab's own MessageError when access is declined
+            raise ColorlibError(f"Google Drive could not be mounted: {error}") from error
+    if not mine.is_dir():
+        raise ColorlibError(
+            "Google Drive is mounted, but has no folder MyDrive. Disconnect it in Colab's file view, try again."
+        )
+    return mine
+
+
+def lasting_folder() -> Path:
+    """The folder `colorlib` on Google Drive, made if need be: what lies there outlasts the session."""
+    folder = mount_drive() / "colorlib"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ColorlibError(f"Google Drive cannot be written to: {error.strerror}") from error
+    return folder
+
+
+def accelerator() -> str:
+    """The name of the GPU that TensorFlow will use, "" when there is none.
+
+    Raises `ColorlibError` where TensorFlow is missing, as on Colab's TPU runtimes.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ColorlibError(NO_TENSORFLOW_ON_COLAB if is_colab() else NO_TENSORFLOW)
+    with _quiet():
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+    return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus)
+
+
+def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings:
+    """What each notebook's setup cell calls: choose the settings, look around, and say what was found.
+
+    profile: "auto", "sample", "classroom" or "paper". data: a data set's name or a folder of photos; "" leaves
+    the profile's. drive: on Colab, keep checkpoints on Google Drive. Prints five lines, the same from run to run.
+    """
+    on_colab = is_colab()
+    settings = settings_module.load(profile, on_colab=on_colab, data=data)
+    gpu = accelerator()
+    _small_figures()
+    print(f"Profile      {settings.profile}")
+    print(f"Data         {_data_name(settings)}")
+    print(f"Results      {_results_name(settings)}")
+    print(f"Accelerator  {gpu or _without_gpu(settings, on_colab)}")
+    if on_colab and drive:
+        try:
+            settings = dataclasses.replace(settings, keep_folder=lasting_folder())
+        except ColorlibError as error:
+            print(f"Drive        {error}")
+    print(f"Kept         {_what_lasts(settings, on_colab)}")
+    return settings
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Hold back TensorFlow's start-up lines: they tell a reader nothing and differ from run to run.
+
+    They come from C++, some of them before any log level is read, so that only the file descriptor stops them.
+    What fails, still fails: as an exception.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _data_name(settings: Settings) -> str:
+    folder = Path(settings.data).expanduser()
+    if folder.is_dir():
+        return f"your folder {folder.resolve().name}"
+    return settings.data
+
+
+def _results_name(settings: Settings) -> str:
+    """Where results lie, as seen from the project: a notebook's output holds no path of a machine."""
+    if settings.results_folder.is_relative_to(settings_module.ROOT):
+        return f"{settings.results_folder.relative_to(settings_module.ROOT).as_posix()}/ in the project's folder"
+    return f"{settings.results_folder.name}/, the folder chosen by COLORLIB_RESULTS"
+
+
+def _without_gpu(settings: Settings, on_colab: bool) -> str:
+    if settings.profile == "sample":
+        return "none; the sample profile needs none"
+    menu = "Choose Runtime > Change runtime type > T4 GPU. " if on_colab else ""
+    return f"none. {menu}Without a GPU, training in the profile {settings.profile} takes hours or days."
+
+
+def _what_lasts(settings: Settings, on_colab: bool) -> str:
+    if settings.keep_folder is not None:
+        where = "MyDrive/colorlib on Google Drive" if on_colab else f"the folder {settings.keep_folder.name}"
+        return f"checkpoints are copied to {where}: training goes on from there in a later session"
+    if on_colab:
+        return (
+            "NOTHING outlasts this session: when it ends, trained models are gone. "
+            "Tick USE_DRIVE and run this cell again to keep them on Google Drive."
+        )
+    return "results stay on this machine's disk"
+
+
+def _small_figures() -> None:
+    """In a notebook, figures become JPEG of modest size."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return
+    import matplotlib
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    matplotlib.rcParams["figure.dpi"] = FIGURE_DPI
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
