@@ -9,8 +9,8 @@ from colorlib import ColorlibError
 # Eq. 1, (1 / 2hw) Σ ‖Y - Y'‖²: the mean over pixels and the two channels, which is exactly Keras' own.
 mean_squared_error = keras.losses.mean_squared_error
 
-# The share of pixels where the larger of (a, b) is the same one in both: what Keras calls categorical accuracy, and picks
-# when a two-channel regression asks for "accuracy", as the paper's does. Shapes (..., 2), (..., 2) -> (...), 0 or 1.
+# The share of pixels where the larger of (a, b) is the same one in both: what Keras calls categorical accuracy, and
+# picks when a two-channel regression asks for "accuracy", as the paper's does. (..., 2), (..., 2) -> (...), 0 or 1.
 argmax_agreement = keras.metrics.categorical_accuracy
 
 

@@ -1,9 +1,9 @@
-"""The colorizers: a frozen backbone, five taps of it, a ladder that climbs back to full size, and a head of two channels.
+"""The colorizers: a frozen backbone, five taps of it, a ladder that climbs back to full size, a head of two channels.
 
     L (s, s, 1) ── prepared ──> backbone, frozen        e.g. VGG-16 at 224 pixels:
                                   tap 5, deepest  ── 1×1 convolution ─────────────┐    14² · 512
                                   tap 4           ── BN ──(+)<── upsample ×2 ─────┘    28² · 512, then 3×3 to 256
-                                  …                                                    56², 112², each to the next tap's width
+                                  …                                                    56², 112²: each to the next width
                                   tap 1           ── BN ──(+)<── upsample ×2 …        224² ·  64, then 3×3 to 64
                                   head: 3×3 convolution to two channels, tanh ──> ab (s, s, 2)
 
@@ -31,8 +31,8 @@ _TAPS = {
     "mobilenet": ("conv_pw_1_relu", "conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu"),
 }
 
-# The ladder's batch normalisation follows the last tens of steps. Keras' 0.99 forgets its start (mean 0, variance 1) only
-# after some 500 steps, and a small run, with 15 steps an epoch, would be judged by statistics that it never had.
+# The ladder's batch normalisation follows the last tens of steps. Keras' 0.99 forgets its start (mean 0, variance 1)
+# only after some 500 steps, and a small run, with 15 steps an epoch, would be judged by statistics that it never had.
 BATCH_NORM_MOMENTUM = 0.9
 
 # The standard deviations by which Keras' EfficientNets divide a second time, but only when weights == "imagenet".
@@ -54,7 +54,7 @@ def build_colorizer(
     head_stride: int = 1,
     seed: int | None = None,
 ) -> keras.Model:
-    """A Functional model from L, float32 (batch, size, size, 1) in [0, 1], to ab, float32 (batch, size, size, 2) in [-1, 1].
+    """A Functional model from L, (batch, size, size, 1) in [0, 1], to ab, (batch, size, size, 2) in [-1, 1], float32.
 
     backbone: "vgg16", "efficientnetb0" … "efficientnetb7" or "mobilenet" (α = 0.75). It is frozen: not trainable, and
         its batch normalisation always in inference mode. In the model it is the layer named "backbone".
@@ -73,8 +73,8 @@ def build_colorizer(
     if image_size < 32 or image_size % coarsest:
         near = max(32, image_size // coarsest * coarsest)
         raise ColorlibError(
-            f"image_size {image_size} does not fit {backbone}: its ladder halves the image down to 1/{coarsest} and climbs "
-            f"back, so the size must be a multiple of {coarsest}, at least 32. Take {near} or {near + coarsest}."
+            f"image_size {image_size} does not fit {backbone}: it halves the image down to 1/{coarsest} and the ladder "
+            f"climbs back, so the size must be a multiple of {coarsest}, at least 32. Take {near} or {near + coarsest}."
         )
     if head_stride not in (1, 2, 4):
         raise ColorlibError(f"head_stride {head_stride!r} is not known. Valid: 1 (full size), 2 (half), 4 (quarter).")
@@ -127,8 +127,8 @@ def _frozen_backbone(backbone, weights, size, names):
     net = _application(backbone, weights, size)
     tapped = [net.get_layer(name).output for name in names]
     if backbone.startswith("efficientnet"):
-        # Keras inserts a second rescaling only for weights == "imagenet": with the same weights from a file the network
-        # would be fed other numbers, and nothing would tell. So it is always ours: between the normalisation and the stem.
+        # Keras inserts a second rescaling only for weights == "imagenet": with the same weights from a file the
+        # network would be fed other numbers, and nothing would tell. So it is always ours, between normalisation and stem.
         normalize = next(layer for layer in net.layers if isinstance(layer, layers.Normalization))
         body = keras.Model(net.get_layer("stem_conv_pad").input, tapped, name="body")
         scale = [1 / math.sqrt(deviation) for deviation in _IMAGENET_STDDEV]
@@ -191,9 +191,9 @@ def _missing(backbone, error):
     }.get(backbone, f"{backbone}_notop.h5")
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
     return (
-        f"The ImageNet weights of {backbone} could not be had: {_first_line(error)} Keras looks for {folder / file} and "
-        "downloads it when it is not there, or not whole. Connect to the network and try again, or bring the file there "
-        'from another machine. To go on with random weights, which learn far less, ask for weights="none" '
+        f"The ImageNet weights of {backbone} could not be had: {_first_line(error)} Keras looks for {folder / file} "
+        "and downloads it when it is not there, or not whole. Connect to the network and try again, or bring the file "
+        'there from another machine. To go on with random weights, which learn far less, ask for weights="none" '
         "(COLORLIB_WEIGHTS=none)."
     )
 
@@ -225,7 +225,7 @@ def _ladder(tapped, dropout, finest):
 
 
 def _head(x, size, stride):
-    """Two channels, tanh, in float32: half precision would round colors. Upsampled where the head stands below full size."""
+    """Two channels, tanh, in float32: half precision would round colors. Upsampled where it stands below full size."""
     # Small first weights: the training starts from gray, not from random colors that it would have to unlearn first.
     small = keras.initializers.RandomNormal(stddev=1e-3)
     ab = layers.Conv2D(2, 3, padding="same", activation="tanh", kernel_initializer=small, name="head", dtype="float32")(
