@@ -128,7 +128,7 @@ def _frozen_backbone(backbone, weights, size, names):
     tapped = [net.get_layer(name).output for name in names]
     if backbone.startswith("efficientnet"):
         # Keras inserts a second rescaling only for weights == "imagenet": with the same weights from a file the
-        # network would be fed other numbers, and nothing would tell. So it is always ours, between normalisation and stem.
+        # network would be fed other numbers, and nothing would tell. So it is always ours, normalisation to stem.
         normalize = next(layer for layer in net.layers if isinstance(layer, layers.Normalization))
         body = keras.Model(net.get_layer("stem_conv_pad").input, tapped, name="body")
         scale = [1 / math.sqrt(deviation) for deviation in _IMAGENET_STDDEV]
