@@ -1,4 +1,4 @@
-"""Google Colab, and the notebooks' setup: is this Colab, what lasts, which accelerator. Nothing else names `google.colab`."""
+"""Google Colab and the setup of every notebook: what lasts, which accelerator. Nothing else names `google.colab`."""
 
 import contextlib
 import dataclasses

@@ -1,0 +1,230 @@
+"""Files that are whole or are not taken, and the copier that brings them to a second folder in the background.
+
+A file is a NumPy archive (.npz) without pickles, so that loading it executes nothing. Its last 32 bytes (to zip a
+comment) are the SHA-256 of all before them: one look tells whole from torn, truncated or bit-flipped.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from colorlib import ColorlibError
+
+RETRY_SECONDS = 60.0  # between two tries to reach a second folder that fails
+DIGEST = 32
+
+
+class Damaged(ColorlibError):
+    """A file is not what was written: torn, truncated, empty, or with a flipped bit."""
+
+
+def pack(meta: dict, arrays: dict) -> bytes:
+    """A JSON dictionary and named arrays as the bytes of one .npz that ends with the SHA-256 of all before it."""
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(buffer, allow_pickle=False, meta=text, **{f"array/{name}": value for name, value in arrays.items()})
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = bytes(DIGEST)
+    buffer.seek(-DIGEST, os.SEEK_END)
+    buffer.write(hashlib.sha256(buffer.getbuffer()[:-DIGEST]).digest())
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> tuple[dict, dict]:
+    """The inverse of `pack`. Raises `Damaged` unless every byte is as it was written."""
+    if not data:
+        raise Damaged("it is empty")
+    if len(data) <= DIGEST or hashlib.sha256(memoryview(data)[:-DIGEST]).digest() != data[-DIGEST:]:
+        raise Damaged("its checksum does not fit")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {name.removeprefix("array/"): file[name] for name in file.files if name != "meta"}
+        return json.loads(file["meta"].tobytes()), arrays
+
+
+def digest_of(data: bytes) -> str:
+    """The checksum that `pack` put at the end."""
+    return data[-DIGEST:].hex()
+
+
+def peek(path: Path) -> dict:
+    """The dictionary in a file of `pack`, without reading or verifying the rest. Raises `Damaged` or OSError."""
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                return json.loads(archive["meta"].tobytes())
+        except OSError:
+            raise
+        except Exception as error:  # zip, zlib, NumPy and JSON each raise their own
+            raise Damaged("it is torn" if path.stat().st_size else "it is empty") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that at any moment its place holds all of the old or all of the new one. Raises OSError."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("wb") as file:
+            _write(file, data)
+        _verify(aside, data)
+        aside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, must outlast a power cut
+    finally:
+        os.close(folder)
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Write over a file in place, and verify it. Raises OSError; the file is torn then."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+        _write(file, data)
+        file.truncate()
+    _verify(path, data)
+
+
+def _write(file, data):
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _verify(path, data):
+    if path.read_bytes() != data:
+        raise OSError(errno.EIO, "what was written reads back differently")
+
+
+def say(text: str) -> None:
+    """A line for the reader, above a progress bar if there is one."""
+    tqdm.write(text)
+
+
+def reason(error: Exception) -> str:
+    """An error in a few words, without the paths of this machine."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+class Copier:
+    """Copies the latest checkpoint and its best weights to a second folder, such as Google Drive, in a thread.
+
+    root: the second folder; it must be there (a missing one is a Drive that is not mounted, and is not made).
+    name: of the run, whose files are root/runs/name/{checkpoint,best}-{a,b}.npz. The two of a kind are rewritten in
+    place in turn, always the one that the newest whole checkpoint does not need: Drive moves what is deleted or renamed
+    over to its trash, where it fills the quota.
+
+    Whatever fails is said once, retried, and said again when it has been made up for. Nothing is ever raised.
+    """
+
+    def __init__(self, root: Path, name: str):
+        self.root, self.name = root, name
+        self._changed = threading.Condition()
+        self._item = None  # what is still to be copied: (meta, data, best_data)
+        self._slots = None  # slot -> (meta, digest) of what is whole there; None: unknown
+        self._closing = self._abandoned = False
+        self._failure = ""
+        self._thread = threading.Thread(target=self._work, name=f"copier of {name}", daemon=True)
+
+    def offer(self, meta: dict, data: bytes, best_data: bytes) -> None:
+        """Have this checkpoint copied, in place of an earlier one that is still waiting. Returns at once."""
+        with self._changed:
+            self._item = (meta, data, best_data)
+            self._changed.notify_all()
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def close(self, seconds: float) -> bool:
+        """Wait for the last copy, at most so long. Tells whether it is in place."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            done = self._changed.wait_for(lambda: self._item is None, seconds)
+            self._abandoned = not done
+        return done
+
+    def _work(self):
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._item or self._closing)
+                item = self._item
+                if item is None or self._abandoned:
+                    return
+            try:
+                self._copy(*item)
+                failure = ""
+            except (OSError, ColorlibError) as error:
+                self._slots = None
+                failure = reason(error)
+            self._report(failure)
+            with self._changed:
+                if not failure and self._item is item:
+                    self._item = None
+                    self._changed.notify_all()
+                elif failure:
+                    self._changed.wait(RETRY_SECONDS)
+
+    def _report(self, failure):
+        if failure and failure != self._failure:
+            say(f"{self.name}: copying to {self.root.name} fails: {failure}. Training goes on; copying is tried again.")
+        elif self._failure and not failure:
+            say(f"{self.name}: the copy in {self.root.name} has caught up.")
+        self._failure = failure
+
+    def _copy(self, meta, data, best_data):
+        self.root.stat()  # raises where Drive is not mounted
+        home = self.root / "runs" / self.name
+        for folder in (home.parent, home):
+            folder.mkdir(exist_ok=True)
+        if self._slots is None:
+            names = [f"{kind}-{letter}.npz" for kind in ("checkpoint", "best") for letter in "ab"]
+            self._slots = {name: _whole(home / name) for name in names}
+        there = {name: slot for name, slot in self._slots.items() if slot and name.startswith("checkpoint")}
+        newest = max(there, key=lambda name: _progress(there[name][0]), default="")
+        if newest and there[newest][1] == digest_of(data):
+            return
+        newest_meta = there[newest][0] if newest else {}
+        if newest:
+            _check_room_for(meta, newest_meta)
+        if best_data and digest_of(best_data) not in [slot[1] for slot in self._slots.values() if slot]:
+            needed = next((n for n, s in self._slots.items() if s and s[1] == newest_meta.get("best_digest")), "")
+            self._put(home, "best-b.npz" if needed == "best-a.npz" else "best-a.npz", best_data)
+        self._put(home, "checkpoint-b.npz" if newest == "checkpoint-a.npz" else "checkpoint-a.npz", data)
+
+    def _put(self, home, name, data):
+        self._slots[name] = None
+        rewrite(home / name, data)
+        self._slots[name] = (unpack(data)[0], digest_of(data))
+
+
+def _whole(path):
+    """(meta, digest) of a file that is whole, otherwise None. Raises OSError, other than for a missing file."""
+    try:
+        data = path.read_bytes()
+        return unpack(data)[0], digest_of(data)
+    except (FileNotFoundError, Damaged):
+        return None
+
+
+def _progress(meta):
+    return meta["step"], meta["finished"]
+
+
+def _check_room_for(meta, there):
+    """What Drive holds was perhaps out of reach when this training began: never write over more than we have."""
+    if meta["identity"] != there["identity"]:
+        raise ColorlibError("it holds a training with other settings, which is left alone")
+    if _progress(there) > _progress(meta):
+        raise ColorlibError(
+            f"it holds this training at step {there['step']}, further on than this one at step {meta['step']}. "
+            "It is left alone until it is passed; to go on from there, stop and start again"
+        )
