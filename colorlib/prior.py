@@ -1,0 +1,253 @@
+"""The color prior: how often each ab color occurs in the training split, and Eq. 3's weight of each.
+
+Bins are squares of `bin_width` ab units, centred on multiples of it, so that neutral is the middle of a bin. Rows are a
+and columns b. The histogram is made of integers, so that it can be counted in parts, by any number of workers, and
+summed in any order to the same bits. p′ is a density on the square [-1, 1]² of ab / 128 (its integral is 1), because
+Eq. 3 mixes it with the uniform density there, which is 1/4.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import io
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from colorlib import ColorlibError, lab
+
+NEAR_GRAY = 5.0  # ab units: photos without any |a| or |b| above it are left out
+_CHUNK = 2**22  # pixels looked up at once, so that a photo of 100 megapixels needs no gigabyte
+
+
+def centers(bin_width: float) -> np.ndarray:
+    """The bins' centres on either axis, in ab units: multiples of the width, as many as cover [-128, 128]."""
+    half = math.ceil(lab.AB_SCALE / bin_width - 0.5)
+    return bin_width * np.arange(-half, half + 1)
+
+
+def bins_of(ab: np.ndarray, bin_width: float) -> np.ndarray:
+    """Each color's bin along both axes: int (..., 2), of ab in ab units (..., 2). Colors beyond the last are in it."""
+    half = len(centers(bin_width)) // 2
+    return np.clip(np.floor(np.asarray(ab) / bin_width + 0.5).astype(np.int64) + half, 0, 2 * half)
+
+
+def count(
+    paths, bin_width: float = 8.0, every: int = 1, progress: bool = False, left_out: list | None = None
+) -> np.ndarray:
+    """The ab histogram of photos as they are stored: int64 (n, n), n = len(centers(bin_width)); memory is constant.
+
+    every: look only at each so-many-th pixel of each so-many-th row. left_out: a list to which the paths of the photos
+    are added that are near-gray, in which no |a| or |b| is above 5, and which do not count.
+    Raises `ColorlibError` naming the photo that cannot be decoded.
+    """
+    table = _bin_of_color(float(bin_width))
+    bins = len(centers(bin_width))
+    total = np.zeros(bins * bins, np.int64)
+    for i, photo in enumerate(tqdm(_decoded(paths), "counting colors", len(paths), disable=not progress, leave=False)):
+        by_color = _counts(photo[::every, ::every], table, 2 * bins * bins).reshape(2, -1)
+        if by_color[1].any():
+            total += by_color.sum(axis=0)
+        elif left_out is not None:
+            left_out.append(paths[i])
+    return total.reshape(bins, bins)
+
+
+def density(counts: np.ndarray, bin_width: float, sigma: float) -> np.ndarray:
+    """p′ of Eq. 3: the histogram as a density on [-1, 1]², smoothed; float64 (n, n), sum · Δ² = 1, Δ = bin_width / 128.
+
+    The Gaussian has standard deviation `sigma` in ab units along both axes of the plane, and ends at 6 σ.
+    Raises `ColorlibError` for a histogram without a single count.
+    """
+    if not counts.sum():
+        raise ColorlibError("The color histogram is empty, so there is no prior: count photos that have color.")
+    smooth = counts.astype(np.float64)
+    if sigma > 0:
+        away = centers(bin_width)[:, None] - centers(bin_width)
+        kernel = np.exp(-0.5 * (away / sigma) ** 2) * (np.abs(away) <= 6 * sigma)
+        smooth = kernel @ smooth @ kernel
+    return smooth / (smooth.sum() * (bin_width / lab.AB_SCALE) ** 2)
+
+
+def weights(density: np.ndarray, bin_width: float, lambda_: float) -> np.ndarray:
+    """v of Eq. 3: float64 (n, n), inversely proportional to (1 - λ) p′ + λ / 4, with Σ p′ v Δ² = 1.
+
+    Where p′ is 0 and so is λ, v is that of the smallest positive p′: no weight is ever infinite.
+    """
+    mixed = (1 - lambda_) * density + lambda_ / 4
+    v = 1 / np.maximum(mixed, mixed[density > 0].min()) if lambda_ == 0 else 1 / mixed
+    return v / (density * v).sum() / (bin_width / lab.AB_SCALE) ** 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prior:
+    """A counted histogram and the settings that turn it into p′ and v."""
+
+    counts: np.ndarray  # int64 (n, n), rows a, columns b
+    bin_width: float  # ab units
+    sigma: float  # ab units
+    lambda_: float
+    split_checksum: str  # of the split whose training photos were counted
+
+    @functools.cached_property
+    def centers(self) -> np.ndarray:
+        """The bins' centres, (n,), ab units."""
+        return centers(self.bin_width)
+
+    @functools.cached_property
+    def density(self) -> np.ndarray:
+        """p′, float64 (n, n)."""
+        return density(self.counts, self.bin_width, self.sigma)
+
+    @functools.cached_property
+    def weights(self) -> np.ndarray:
+        """v, float64 (n, n)."""
+        return weights(self.density, self.bin_width, self.lambda_)
+
+    @property
+    def mean_ab(self) -> np.ndarray:
+        """The mean color of the counted photos, (2,), ab units, taking each bin's centre for its colors."""
+        return np.array([self.counts.sum(axis) @ self.centers for axis in (1, 0)]) / self.counts.sum()
+
+    @property
+    def mean_weight(self) -> float:
+        """E[v] over the histogram as counted. Under the smoothed p′ it is 1; here it is lower."""
+        return float((self.counts * self.weights).sum() / self.counts.sum())
+
+    def weight_of(self, ab: np.ndarray) -> np.ndarray:
+        """v of colors, float64 (...), of ab / 128, (..., 2). The training loss looks up the same in the graph."""
+        a, b = np.moveaxis(bins_of(np.asarray(ab, np.float64) * lab.AB_SCALE, self.bin_width), -1, 0)
+        return self.weights[a, b]
+
+    def save(self, path) -> None:
+        """Written whole or not at all: an npz file with a checksum of its own, without pickles."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **self._fields(), checksum=self._checksum())
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path, split=None, settings=None) -> "Prior":
+        """A saved prior. Raises `ColorlibError` when the file is missing or damaged, and, where a split or settings are
+        given, when it was made of others: both are named."""
+        try:
+            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
+                fields = {name: file[name] for name in file.files}
+            checksum = str(fields.pop("checksum"))
+            prior = cls(fields.pop("counts"), **{name: value.item() for name, value in fields.items()})
+            intact = prior._checksum() == checksum
+        except FileNotFoundError:
+            raise ColorlibError(f"There is no prior {path}: prior.prepare(split, settings) makes it.") from None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            intact = False
+        if not intact:
+            raise ColorlibError(
+                f"The prior {path} is damaged: delete it, and prior.prepare(split, settings) counts it again."
+            )
+        if difference := prior.difference(split, settings):
+            raise ColorlibError(f"The prior {path} is another one: {difference}.")
+        return prior
+
+    def difference(self, split=None, settings=None) -> str:
+        """What in this prior is not as in a split and settings, both named; "" when nothing is."""
+        wanted = {} if split is None else {"split_checksum": split.checksum}
+        if settings is not None:
+            wanted.update({name: getattr(settings, name) for name in ("bin_width", "sigma", "lambda_")})
+        mine = {name: getattr(self, name) for name in wanted}
+        return ", ".join(
+            f"{name} {mine[name]!r} in place of {wanted[name]!r}" for name in wanted if mine[name] != wanted[name]
+        )
+
+    def _fields(self) -> dict:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def _checksum(self) -> str:
+        words = [repr(value) for name, value in self._fields().items() if name != "counts"]
+        return hashlib.sha256(self.counts.astype("<i8").tobytes() + "\n".join(words).encode()).hexdigest()
+
+
+def prepare(split, settings, progress: bool = True) -> Prior:
+    """The prior of a split's training photos: the saved one (`split.home`/prior.npz), or counted and saved now.
+
+    A saved prior of another split or other settings is refused, and it is said what differs; where only σ or λ do, its
+    counts serve again. Raises `ColorlibError` when not one training photo has color.
+    """
+    file = split.home / "prior.npz"
+    counts = None
+    if file.exists():
+        prior = Prior.load(file)
+        difference = prior.difference(split, settings)
+        if not difference:
+            print(f"Prior: the saved one of {split.dataset}.")
+            return prior
+        print(f"Prior: the saved one is refused ({difference}).")
+        if not prior.difference(split) and prior.bin_width == settings.bin_width:
+            counts = prior.counts
+    if counts is None:
+        counts = _count_split(split, settings, progress)
+    prior = Prior(counts, settings.bin_width, settings.sigma, settings.lambda_, split.checksum)
+    prior.save(file)
+    return prior
+
+
+def _count_split(split, settings, progress: bool) -> np.ndarray:
+    paths = split.paths("train")
+    print(f"Prior: counting the colors of {len(paths):,} photos (about {1 + len(paths) / 1500:.0f} s on two cores) …")
+    left_out = []
+    counts = count(paths, settings.bin_width, progress=progress, left_out=left_out)
+    if len(left_out) == len(paths):
+        raise ColorlibError(
+            f"None of the {len(paths):,} training photos of {split.dataset} has color: every a and b is within "
+            f"{NEAR_GRAY:g} units of gray. A colorizer cannot learn from them; choose color photographs."
+        )
+    print(f"Prior: {len(paths) - len(left_out):,} photos counted, {len(left_out):,} near-gray ones left out.")
+    return counts
+
+
+def _decoded(paths):
+    """The photos' pixels, uint8 (height, width, 3), one by one, decoded in parallel."""
+    stream = tf.data.Dataset.from_tensor_slices(list(paths)) if len(paths) else ()
+    if len(paths):
+        decode = functools.partial(tf.io.decode_jpeg, channels=3, dct_method="INTEGER_ACCURATE")  # and PNG
+        stream = stream.map(lambda path: decode(tf.io.read_file(path)), num_parallel_calls=tf.data.AUTOTUNE)
+        stream = stream.prefetch(8).as_numpy_iterator()
+    done = 0
+    try:
+        for photo in stream:
+            yield photo
+            done += 1
+    except tf.errors.OpError as error:
+        raise ColorlibError(f"The photo {paths[done]} cannot be decoded: {error.message}") from None
+
+
+def _counts(photo: np.ndarray, table: np.ndarray, size: int) -> np.ndarray:
+    """How many pixels of a photo, uint8 (height, width, 3), have each code of the table: int64 (size,)."""
+    color = np.zeros((*photo.shape[:2], 4), np.uint8)
+    color[..., :3] = photo
+    color = color.reshape(-1, 4).view("<u4").ravel()
+    parts = [color[i : i + _CHUNK] for i in range(0, len(color), _CHUNK)]
+    return sum(np.bincount(table[part], minlength=size) for part in parts)
+
+
+@functools.lru_cache(maxsize=2)
+def _bin_of_color(bin_width: float) -> np.ndarray:
+    """The flat bin of each of the 2²⁴ colors r + 256 g + 65536 b, plus n² where |a| or |b| is above `NEAR_GRAY`.
+
+    Lab is computed here once, in float, for every color that a photo can have, and not once a photo.
+    """
+    bins = len(centers(bin_width))
+    table = np.empty((256, 256, 256), np.min_scalar_type(2 * bins * bins))
+    green, red = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
+    for blue in range(256):
+        rgb = np.stack([red, green, np.full_like(red, blue)], axis=-1) / 255.0
+        ab = lab.rgb_to_lab(rgb)[..., 1:]
+        a, b = np.moveaxis(bins_of(ab, bin_width), -1, 0)
+        table[blue] = a * bins + b + bins * bins * (np.abs(ab).max(axis=-1) > NEAR_GRAY)
+    return table.ravel()
