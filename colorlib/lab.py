@@ -38,17 +38,34 @@ def rgb_to_lab(rgb):
     return xp.stack(_lab_planes(xp, _linear(xp, rgb)), axis=-1)
 
 
+def lightness(rgb):
+    """L alone, float32 (...) in [0, 100], of rgb (..., 3) as `rgb_to_lab` takes it, at a third of its cost."""
+    xp, rgb = _prepared(rgb, "rgb")
+    linear = _linear(xp, rgb)
+    return 116.0 * _root(xp, sum(k * linear[..., i] for i, k in enumerate(_TO_XYZ[1]))) - 16.0
+
+
 def lab_to_rgb(lab):
     """sRGB of Lab colors: float32 (..., 3) in [0, 1], of lab (..., 3) as `rgb_to_lab` gives it.
 
     Colors outside the sRGB gamut are clipped, channel by channel, in RGB. Raises as `rgb_to_lab` does.
     """
+    return encode(lab_to_linear(lab))
+
+
+def lab_to_linear(lab):
+    """Linear light of Lab colors, float32 (..., 3), not clipped: within [0, 1] for the colors of sRGB's gamut."""
     xp, lab = _prepared(lab, "lab")
     fy = (lab[..., 0] + 16.0) / 116.0
     fx = fy + lab[..., 1] / 500.0
     fz = xp.maximum(fy - lab[..., 2] / 200.0, 0.0)  # as scikit-image does, far outside the gamut
-    xyz = [xp.where(f > 0.2068966, f * f * f, (f - 16.0 / 116.0) / 7.787) for f in (fx, fy, fz)]
-    linear = xp.stack([row[0] * xyz[0] + row[1] * xyz[1] + row[2] * xyz[2] for row in _TO_RGB], axis=-1)
+    x, y, z = (xp.where(f > 0.2068966, f * f * f, (f - 16.0 / 116.0) / 7.787) for f in (fx, fy, fz))
+    return xp.stack([row[0] * x + row[1] * y + row[2] * z for row in _TO_RGB], axis=-1)
+
+
+def encode(linear):
+    """sRGB values, float32 in [0, 1], of linear light (..., 3); what lies outside [0, 1] is clipped."""
+    xp, linear = _prepared(linear, "linear")
     curved = 1.055 * xp.exp(xp.log(xp.maximum(linear, 0.0031308)) * (1.0 / 2.4)) - 0.055
     return xp.clip(xp.where(linear > 0.0031308, curved, linear * 12.92), 0.0, 1.0)
 

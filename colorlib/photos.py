@@ -8,12 +8,13 @@ import contextlib
 import dataclasses
 import functools
 import io
+import re
 import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from colorlib import ColorlibError
 
@@ -38,7 +39,8 @@ _TURNS = {  # EXIF orientation -> what brings it upright
 
 class PhotoError(ColorlibError):
     """Why a file is no photograph that can be read: `str(error)` is the reason, and starts with one of
-    "missing", "no permission", "a folder", "empty", "not an image", "cut short", "too many pixels" or "damaged".
+    "missing", "no permission", "a folder", "empty", "not an image", "cut short", "too many pixels", "no content" or
+    "damaged".
     """
 
 
@@ -49,7 +51,8 @@ class Photograph:
     image: Image.Image  # upright, sRGB, mode "RGB"; transparency not applied
     gray: np.ndarray | None  # uint16 (height, width), sRGB-encoded: gray of more than 8 bits a pixel at its full depth
     alpha: Image.Image | None  # upright, mode "L", where the file has transparency
-    metadata: dict  # for `Image.save(..., **metadata)`: "exif" (its orientation reset), "dpi"; empty when there is none
+    metadata: dict  # for `Image.save(..., **metadata)`, what there is of "exif" and "xmp" (orientation reset), "dpi"
+    #                 and "comment"; "pnginfo" holds all texts, XMP among them, as a PNG wants them
     format: str  # Pillow's name: "JPEG", "PNG", ...
     notes: tuple[str, ...]  # what the reader of the result should know: "the first of several frames", ...
 
@@ -77,6 +80,8 @@ def read_whole(source) -> Photograph:
         highest = 4095 if kind == "TIFF" and image.tag_v2.get(258) == (12,) else 65535  # bits a sample
         image, metadata = _upright(image, notes), _metadata(image, notes)
         alpha, gray = _alpha(image), _deep_gray(image, highest)
+        if alpha is not None and not alpha.getbbox():
+            raise PhotoError("no content: every pixel is transparent")
         if gray is None:
             rgb = _to_srgb(_without_alpha(image), profile, notes)
         else:
@@ -169,7 +174,7 @@ def _upright(image: Image.Image, notes: list) -> Image.Image:
 
 
 def _metadata(image: Image.Image, notes: list) -> dict:
-    """What `Image.save` should be given to keep: EXIF without its orientation, and the resolution."""
+    """What `Image.save` should be given to keep: EXIF and XMP without their orientation, resolution and texts."""
     kept = {}
     try:
         exif = image.getexif()
@@ -184,6 +189,20 @@ def _metadata(image: Image.Image, notes: list) -> dict:
     dpi = image.info.get("dpi")
     if isinstance(dpi, tuple) and len(dpi) == 2 and all(1 < float(d) < 65536 for d in dpi):
         kept["dpi"] = tuple(float(d) for d in dpi)
+    texts = dict(getattr(image, "text", {}))
+    comment, xmp = image.info.get("comment"), image.info.get("xmp") or texts.pop("XML:com.adobe.xmp", "").encode()
+    if isinstance(xmp, bytes) and xmp:
+        kept["xmp"] = re.sub(
+            rb"""\stiff:Orientation=["'][0-9]["']|<tiff:Orientation>[0-9]</tiff:Orientation>""", b"", xmp
+        )
+        texts["XML:com.adobe.xmp"] = kept["xmp"].decode("utf-8", "replace")
+    if isinstance(comment, bytes) and comment:
+        kept["comment"] = comment
+        texts.setdefault("Comment", comment.decode("utf-8", "replace"))
+    if texts:
+        kept["pnginfo"] = PngImagePlugin.PngInfo()
+        for key, text in texts.items():
+            kept["pnginfo"].add_itxt(key, text)
     return kept
 
 
