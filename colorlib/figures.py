@@ -9,7 +9,10 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+
+from colorlib import lab
 
 STYLE = {
     "figure.facecolor": "white",
@@ -63,6 +66,186 @@ def save(figure, name, settings) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     return path
+
+
+# 01_download_and_split
+
+
+@quiet
+def archive_map(size, classes, probes=(), kept=(), rows=6):
+    """A tar archive as a ribbon of bytes, cut into rows: its classes in two grays, what was probed and what was kept.
+
+    size: bytes of the archive; classes: (name, start, stop) in bytes; probes: bytes where one was made; kept: (start, stop)
+    of each kept photo.
+    """
+    figure, ((axes,),) = panels(width=8, height=0.55 * rows + 0.9)
+    length = size / rows
+
+    def draw(start, stop, low, high, **style):
+        for row in range(int(start // length), min(rows - 1, int(stop // length)) + 1):
+            left, right = max(start, row * length) - row * length, min(stop, (row + 1) * length) - row * length
+            axes.broken_barh([(left, max(right - left, length / 400))], (row + low, high - low), **style)
+
+    for i, (name, start, stop) in enumerate(classes):
+        draw(start, stop, 0.1, 0.65, color=("0.78", "0.9")[i % 2], linewidth=0)
+        if stop - start > length / 4:
+            axes.text(start % length + length / 100, int(start // length) + 0.6, name, fontsize=8, color="0.35")
+    for start, stop in kept:
+        draw(start, stop, 0.1, 0.65, color="#D55E00", linewidth=0)
+    axes.plot(
+        [at % length for at in probes], [at // length + 0.76 for at in probes], "^", color="#0072B2", markersize=4
+    )
+    axes.plot([], [], "^", color="#0072B2", markersize=4, label=f"{len(probes)} probes")
+    axes.broken_barh([], (0, 0), color="#D55E00", label=f"{len(kept)} photos kept")
+    axes.broken_barh([], (0, 0), color="0.84", label=f"{len(classes)} classes")
+    axes.set(xlim=(0, length), ylim=(rows, -0.05), yticks=[], xlabel=f"bytes, {size / rows:,.0f} in a row")
+    axes.spines["left"].set_visible(False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return figure
+
+
+@quiet
+def photos_per_class(counts):
+    """Bars of how many photos each class has in each part. counts: {part: {class: number}}."""
+    labels = sorted(set().union(*counts.values()))
+    figure, ((axes,),) = panels(width=8, height=2.6)
+    bottom = np.zeros(len(labels))
+    for hatch, (part, numbers) in zip(("", "//", "xx"), counts.items(), strict=False):
+        heights = np.array([numbers.get(label, 0) for label in labels])
+        axes.bar(range(len(labels)), heights, bottom=bottom, label=part, hatch=hatch, width=0.8, edgecolor="white")
+        bottom += heights
+    many = len(labels) > 30
+    axes.set(ylabel="photos", xlabel=f"{len(labels)} classes", xticks=[] if many else range(len(labels)))
+    if not many:
+        axes.set_xticklabels(labels, rotation=30, ha="right")
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+@quiet
+def contact_sheet(images, titles, columns=8):
+    """Photos side by side, (h, w, 3) each, with a title below the first row's top."""
+    rows = -(-len(images) // columns)
+    figure, grid = panels(rows, columns, width=8, height=1.25 * rows)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image, title in zip(grid.flat, images, titles, strict=False):
+        show_photo(axes, image, title)
+        axes.title.set_fontsize(7)
+    return figure
+
+
+# 02_lab_preprocessing
+
+
+@quiet
+def color_planes(image):
+    """A photo, (h, w, 3) floats in [0, 1], as its planes R, G, B, each all of one color's light, and as L, a, b."""
+    planes = lab.rgb_to_lab(image)
+    gray = np.full_like(planes, 65.0)  # a and b are shown at one lightness, where nothing but the color differs
+    figure, axes = panels(2, 4, 8.8, 4.7)
+    show_photo(axes[0, 0], image, "the photo")
+    for axis, plane, name in zip(axes[0, 1:], np.moveaxis(image, -1, 0), "RGB", strict=True):
+        show_photo(axis, plane, f"{name} plane")
+    only_ab = np.concatenate([gray[..., :1], planes[..., 1:]], axis=-1)
+    show_photo(axes[1, 0], lab.lab_to_rgb(only_ab), "a and b, L = 65 everywhere")
+    show_photo(axes[1, 1], planes[..., 0] / 100, "L: light alone")
+    for axis, channel, name in zip(axes[1, 2:], (1, 2), ("a: green to red", "b: blue to yellow"), strict=True):
+        one = np.concatenate([gray[..., :1], np.zeros_like(planes[..., 1:])], axis=-1)
+        one[..., channel] = planes[..., channel]
+        show_photo(axis, lab.lab_to_rgb(one), name)
+    return figure
+
+
+@quiet
+def gamut_slices(lightnesses=(20, 40, 60, 80)):
+    """The ab plane at some lightnesses: every color that a screen can show there, white beyond."""
+    a, b = np.meshgrid(np.arange(-95.0, 105), np.arange(-115.0, 105), indexing="ij")
+    figure, axes = panels(1, len(lightnesses), 2.3 * len(lightnesses) + 0.4, 2.7, sharey=True)
+    for axis, lightness in zip(axes[0], lightnesses, strict=True):
+        linear = lab.lab_to_linear(np.stack([np.full_like(a, lightness), a, b], axis=-1))
+        inside = ((linear > -1e-4) & (linear < 1 + 1e-4)).all(axis=-1, keepdims=True)
+        axis.imshow(np.where(inside, lab.encode(linear), 1), origin="lower", extent=(-115, 105, -95, 105))
+        axis.plot(0, 0, "+", color="white", markersize=8)
+        axis.set(title=f"L = {lightness}", xlabel="b, ab units")
+    axes[0, 0].set_ylabel("a, ab units")
+    return figure
+
+
+@quiet
+def photo_row(images, titles=None, columns=4, size=1.9):
+    """Photos side by side, in rows of `columns`, each with its title."""
+    rows = -(-len(images) // columns)
+    figure, axes = panels(rows, columns, size * columns, (size + 0.25) * rows)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, image, title in zip(axes.flat, images, titles or [""] * len(images), strict=False):
+        show_photo(axis, image, title)
+    return figure
+
+
+# 03_color_prior
+
+
+@quiet
+def ab_planes(planes, bin_width, label, logarithmic=True, columns=3, same_scale=True):
+    """Tables over the ab plane, one panel each, with the outline of sRGB's gamut around them.
+
+    planes: title -> (n, n), rows a, columns b, the middle bin neutral; NaN and what is below 1e-7 of the largest
+    value stay white. label: what the values are, with their unit. same_scale: one color bar for all panels, or one each.
+    """
+    columns = min(columns, len(planes))
+    rows = -(-len(planes) // columns)
+    figure, axes = panels(rows, columns, 2.5 * columns + 0.9, 2.5 * rows + 0.3, sharex=True, sharey=True)
+    floor = 1e-7 * max(np.nanmax(plane) for plane in planes.values())
+    tables = {title: np.where(plane > floor, plane, np.nan) for title, plane in planes.items()}
+    lowest, highest = (f([f(t) for t in tables.values()]) for f in (np.nanmin, np.nanmax))
+    for axis in axes.flat[len(planes) :]:
+        axis.set_axis_off()
+    for axis, (title, table) in zip(axes.flat, tables.items(), strict=False):
+        low, high = (lowest, highest) if same_scale else (np.nanmin(table), np.nanmax(table))
+        norm = LogNorm(low, max(high, low * 1.001)) if logarithmic else Normalize(low, high)
+        reach = (len(table) // 2 + 0.5) * bin_width
+        shown = axis.imshow(table, origin="lower", extent=(-reach, reach) * 2, norm=norm, cmap="viridis")
+        axis.contour(*_gamut(), levels=[0.5], colors="0.25", linewidths=1)
+        axis.plot(0, 0, "+", color="white", markersize=7)
+        axis.set(title=title, xlim=(-118, 108), ylim=(-98, 112), aspect="equal")
+        if not same_scale:
+            figure.colorbar(shown, ax=axis, shrink=0.8)
+    for axis in axes[-1]:
+        axis.set_xlabel("blue  ←  b  →  yellow")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("green  ←  a  →  red")
+    if same_scale:
+        figure.colorbar(shown, ax=axes, label=label, shrink=0.85)
+    else:
+        figure.supylabel(label)
+    return figure
+
+
+@functools.lru_cache(maxsize=1)
+def _gamut():
+    """Where sRGB has colors: b, a, and 1.0 where some lightness shows that color, on a grid of 2 ab units."""
+    levels = np.linspace(0, 1, 65)
+    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1)
+    ab = lab.rgb_to_lab(cube.reshape(-1, 3))[:, 1:]
+    edges = np.arange(-121, 122, 4.0)
+    inside = np.histogram2d(ab[:, 0], ab[:, 1], [edges, edges])[0] > 0
+    middle = (edges[1:] + edges[:-1]) / 2
+    return middle, middle, inside.astype(float)
+
+
+@quiet
+def weights_on_photo(images, weights, titles):
+    """Photos above, and below each the weight v of its every pixel. weights: (h, w) for each photo."""
+    figure, axes = panels(2, len(images), 2.1 * len(images) + 0.9, 4.3)
+    norm = LogNorm(min(w.min() for w in weights), max(w.max() for w in weights))
+    for column, (image, weight, title) in enumerate(zip(images, weights, titles, strict=True)):
+        show_photo(axes[0, column], image, title)
+        shown = axes[1, column].imshow(weight, norm=norm, cmap="viridis")
+        axes[1, column].set_axis_off()
+    figure.colorbar(shown, ax=axes[1], label="weight v", shrink=0.9)
+    return figure
 
 
 # 07_compare_models
