@@ -116,7 +116,8 @@ def load(profile: str = "", *, on_colab: bool = False, **changes) -> Settings:
     """The settings of a profile, changed by the environment and then by `changes`.
 
     `profile` falls back to `COLORLIB_PROFILE`, then to "auto": classroom on Colab and sample elsewhere.
-    Changes that are None or "" leave a field as it is. Raises `ColorlibError` on unknown names and impossible values.
+    Changes that are None or "" leave a field as it is. Other data than the profile's get a results folder of their
+    own, results/<name>, where none is chosen. Raises `ColorlibError` on unknown names and impossible values.
     """
     profile = profile or "auto"
     if profile == "auto":
@@ -129,6 +130,10 @@ def load(profile: str = "", *, on_colab: bool = False, **changes) -> Settings:
         if text := os.environ.get(variable, ""):
             fields.update({name: _parse(variable, name, text) for name in names})
     fields.update({name: value for name, value in changes.items() if value not in (None, "")})
+    data = fields.get("data", PROFILES[profile].data)
+    if data != PROFILES[profile].data:
+        # Other photos are another training: their runs must not stand in the place of the profile's own.
+        fields.setdefault("results_folder", ROOT / "results" / Path(data).expanduser().resolve().name)
     return checked(dataclasses.replace(PROFILES[profile], **fields))
 
 

@@ -18,9 +18,9 @@ ORDER = [
     ["archives", "ranges"],
     ["photos", "lab", "sample"],
     ["datasets", "prior"],
-    ["batches", "losses", "models", "runs"],
+    ["batches", "losses", "models", "checkpoints", "runs"],
     ["training"],
-    ["evaluation", "colorize"],
+    ["scores", "evaluation", "colorize"],
     ["figures"],
     ["notebooks", "__main__"],
 ]

@@ -83,3 +83,11 @@ def test_the_environment_carries_settings_to_another_process(monkeypatch, tmp_pa
     for variable, value in settings.environment(chosen).items():
         monkeypatch.setenv(variable, value)
     assert settings.load() == chosen
+
+
+def test_other_data_get_a_results_folder_of_their_own(monkeypatch, tmp_path):
+    assert settings.load("sample").results_folder == settings.ROOT / "results"
+    assert settings.load("sample", data=str(tmp_path / "photos")).results_folder == settings.ROOT / "results" / "photos"
+    assert settings.load("sample", data="food101", results_folder=tmp_path).results_folder == tmp_path
+    monkeypatch.setenv("COLORLIB_DATA", "food101")
+    assert settings.load("paper").results_folder == settings.ROOT / "results" / "food101"
