@@ -73,10 +73,10 @@ def save(figure, name, settings) -> Path:
 
 @quiet
 def archive_map(size, classes, probes=(), kept=(), rows=6):
-    """A tar archive as a ribbon of bytes, cut into rows: its classes in two grays, what was probed and what was kept.
+    """A tar archive as a ribbon of bytes, cut into rows: classes in two grays, what was probed, what was kept.
 
-    size: bytes of the archive; classes: (name, start, stop) in bytes; probes: bytes where one was made; kept: (start, stop)
-    of each kept photo.
+    size: bytes of the archive; classes: (name, start, stop) in bytes; probes: the bytes where they began; kept: (start,
+    stop) of each kept photo.
     """
     figure, ((axes,),) = panels(width=8, height=0.55 * rows + 0.9)
     length = size / rows
@@ -87,18 +87,20 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
             axes.broken_barh([(left, max(right - left, length / 400))], (row + low, high - low), **style)
 
     for i, (name, start, stop) in enumerate(classes):
-        draw(start, stop, 0.1, 0.65, color=("0.78", "0.9")[i % 2], linewidth=0)
-        if stop - start > length / 4:
-            axes.text(start % length + length / 100, int(start // length) + 0.6, name, fontsize=8, color="0.35")
+        draw(start, stop, 0.12, 0.72, color=("0.78", "0.9")[i % 2], linewidth=0)
+        row = int(start // length) + (
+            length - start % length < min(length / 6, stop - start - (length - start % length))
+        )
+        if stop - start > length / 6:
+            axes.text(max(start - row * length, 0) + length / 150, row + 0.05, name, fontsize=8, color="0.35")
     for start, stop in kept:
-        draw(start, stop, 0.1, 0.65, color="#D55E00", linewidth=0)
-    axes.plot(
-        [at % length for at in probes], [at // length + 0.76 for at in probes], "^", color="#0072B2", markersize=4
-    )
+        draw(start, stop, 0.12, 0.72, color="#D55E00", linewidth=0)
+    axes.plot([at % length for at in probes], [at // length + 0.8 for at in probes], "^", color="#0072B2", markersize=4)
     axes.plot([], [], "^", color="#0072B2", markersize=4, label=f"{len(probes)} probes")
     axes.broken_barh([], (0, 0), color="#D55E00", label=f"{len(kept)} photos kept")
     axes.broken_barh([], (0, 0), color="0.84", label=f"{len(classes)} classes")
-    axes.set(xlim=(0, length), ylim=(rows, -0.05), yticks=[], xlabel=f"bytes, {size / rows:,.0f} in a row")
+    axes.set(xlim=(0, length), ylim=(rows, -0.15), yticks=[], xlabel="megabytes from the start of the row")
+    axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
     axes.spines["left"].set_visible(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure
@@ -192,7 +194,7 @@ def ab_planes(planes, bin_width, label, logarithmic=True, columns=3, same_scale=
     """Tables over the ab plane, one panel each, with the outline of sRGB's gamut around them.
 
     planes: title -> (n, n), rows a, columns b, the middle bin neutral; NaN and what is below 1e-7 of the largest
-    value stay white. label: what the values are, with their unit. same_scale: one color bar for all panels, or one each.
+    value stay white. label: what the values are, with their unit. same_scale: one color bar for all, or one each.
     """
     columns = min(columns, len(planes))
     rows = -(-len(planes) // columns)

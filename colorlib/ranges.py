@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from colorlib import ColorlibError, archives, download
 from colorlib.archives import BLOCK, Member
 
-FIRST_PROBES = 64
+FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
@@ -155,7 +155,8 @@ def find_classes(source, total: int, journal: Journal, progress=True) -> list[Ex
     known = {source.size: Member("//", 0, source.size, source.size)}  # the end, as a member of no class
     ceilings = {}  # from here on, there is no header up to the next known member
     window = archives.padded(source.size // total)  # about one photo
-    step = archives.padded(max(window, source.size // FIRST_PROBES))
+    least, most = FIRST_PROBES
+    step = archives.padded(max(window, source.size // min(most, max(least, total // 200))))
     asked = [(start, start + step) for start in range(0, source.size, step)]
     with tqdm(desc=f"{source.name}: looking for classes", unit=" probes", disable=not progress, leave=False) as bar:
         while asked:

@@ -1,0 +1,292 @@
+# %% [markdown]
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/01_download_and_split.ipynb)
+#
+# # Three percent of a very large archive
+#
+# **What you will learn**
+#
+# - how to take a fair sample of photos out of a 26 GB archive without downloading it;
+# - why the photos are split into training, validation and test, and how to make a split that others can repeat;
+# - how to check that a download is what it claims to be.
+#
+# **What it needs.** No GPU. Sample: some seconds, no network. Classroom: about 3 minutes, 0.5 GB to download.
+# Paper: about 20 minutes, 1.6 GB to download (both estimates; the server decides).
+
+# %% cellView="form"
+# @title Setup (run this first)
+PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
+DATA = ""  # @param {type: "string"}
+USE_DRIVE = True  # @param {type: "boolean"}
+import pathlib, subprocess, sys  # noqa: E401
+
+here = pathlib.Path.cwd()
+root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
+if not root.exists():
+    url = "https://github.com/colorization-course/colorization-course"
+    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
+sys.path.insert(0, str(root))
+from colorlib import colab
+
+settings = colab.start(PROFILE, DATA, USE_DRIVE)
+
+# %% [markdown]
+# ## The photos, and three parts of them
+#
+# One call makes the split, or finds the one that is there. From now on each photo belongs to one part:
+#
+# - **train**: the model learns from these;
+# - **validation**: we look at these while it learns, to decide when to stop;
+# - **test**: nobody looks at these until the very end. They tell how good the model is on photos it never met.
+
+# %%
+from collections import Counter
+
+import numpy as np
+from colorlib import archives, datasets, download, figures, ranges
+from PIL import Image
+
+split = datasets.prepare(settings)
+
+# %% tags=["nbval-check-output"]
+for part in ("train", "validation", "test"):
+    photos = split.photos(part)
+    classes = len({photo.label for photo in photos})
+    print(f"{part:10}  {len(photos):6,} photos  {classes:3} classes  {sum(p.bytes for p in photos):12,} bytes")
+print("checksum of the split:", split.checksum[:16])
+
+# %% [markdown]
+# The checksum is one number made of all file names and all file contents. If yours is the same as your
+# neighbor's, you
+# have the same photos in the same parts, to the last bit.
+#
+# Here are some of them. The paper shows such samples as its Figures 1 to 3, of Places, Food-101 and ImageNet; these
+# are of the data set that you chose in the setup cell.
+
+# %%
+chosen = [
+    photo
+    for part in ("train", "validation", "test")
+    for photo in split.photos(part)[:: max(1, len(split.photos(part)) // 8)][:8]
+]
+images = [np.asarray(Image.open(split.path_of(photo)).convert("RGB")) for photo in chosen]
+figures.contact_sheet(images, [photo.label for photo in chosen])
+
+# %%
+counts = {part: Counter(photo.label for photo in split.photos(part)) for part in ("train", "validation", "test")}
+figures.photos_per_class(counts)
+
+# %% [markdown]
+# No class of the sample is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
+# photograph were in train *and* in test, the test would only ask whether the model remembers that photograph.
+#
+# > **What the paper says, and what we do.** The paper takes 3 % of Places: 54,104 / 1,095 / 9,855 photos. Its
+# > counts are
+# > those of Places365-Standard, 1,803,460 / 36,500 / 328,500 photos, times 0.03, rounded. The profile `paper` takes
+# > exactly these numbers; `classroom` takes 7,300 / 365 / 730 photos of the smallest archive.
+
+# %% [markdown]
+# ## What is in an archive?
+#
+# The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
+# photos. Must we download all of it?
+#
+# To find out, we make a small archive of our own, in the same order as the large one: class by class. Everything
+# below happens on it, and would work the same on the large one.
+
+# %%
+import tarfile
+
+folder = settings.data_folder / "lesson-01"
+folder.mkdir(parents=True, exist_ok=True)
+few = sorted(split.train, key=lambda photo: (photo.label, photo.path))[:240]
+with tarfile.open(folder / "photos.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+    for photo in few:
+        member = tarfile.TarInfo(f"photos/{photo.label or 'all'}/{photo.path.rpartition('/')[2]}")
+        member.size = split.path_of(photo).stat().st_size
+        with split.path_of(photo).open("rb") as file:
+            tar.addfile(member, file)
+source = download.Source(folder / "photos.tar")
+print(f"{len(few)} photos, {source.size:,} bytes")
+
+# %% [markdown]
+# A `tar` archive is a chain. Each photo comes as a **header** of 512 bytes, then its own bytes, then zeros up to the
+# next multiple of 512. There is no table of contents. A header tells the photo's name and its size (as digits of
+# base 8), and so where the next header is:
+
+
+# %% tags=["nbval-check-output"]
+def read_header(block):
+    """Name and size in a header of 512 bytes, or None if it is no header."""
+    name = block[:100].rstrip(b"\0").decode()
+    stored = int(block[148:156].rstrip(b"\0 "), 8)
+    computed = sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
+    return (name, int(block[124:135], 8)) if block[257:262] == b"ustar" and stored == computed else None
+
+
+position = 0
+for _ in range(3):
+    name, size = read_header(source.read(position, position + 512))
+    print(f"at byte {position:7,}: {name}, {size:,} bytes")
+    position += 512 + -(-size // 512) * 512
+
+# %% [markdown]
+# Two things tell a header from any other 512 bytes: the word `ustar`, and a **checksum**, the sum of its bytes.
+# So we can
+# jump to *any* byte and look for the next header from there, without having read anything before it:
+
+
+# %%
+def find_header(data):
+    """The first multiple of 512 at which a header starts."""
+    for start in range(0, len(data) - 511, 512):
+        if data[start + 257 : start + 262] == b"ustar" and read_header(data[start : start + 512]):
+            return start
+
+
+middle = source.size // 2 // 512 * 512
+window = source.read(middle, middle + 60_000)
+start = find_header(window)
+name, size = read_header(window[start : start + 512])
+print(f"We jump to byte {middle:,}. The next header is {start:,} bytes further, that of {name}.")
+
+# %% [markdown]
+# `colorlib` does the same:
+
+# %% tags=["nbval-check-output"]
+print("the same header:", archives.find_header(window) == start)
+print("the same name:", archives.parse(window[start : start + 512]).name == read_header(window[start : start + 512])[0])
+
+# %% [markdown]
+# ## A fair sample
+#
+# A web server that knows **byte ranges** sends any stretch of a file that we ask for. So here is the plan:
+#
+# 1. **Probe.** Jump to some places and read one header each. Where two neighbors belong to different classes,
+# look in the
+#    middle between them, again and again, until the border is found.
+# 2. **Share.** A class with a tenth of the photos gives a tenth of the sample.
+# 3. **Read.** From each class read some separate stretches, from random places on.
+#
+# Step 2 needs care, because photos come in whole numbers. We take the whole part of each share, and give what
+# is missing to the shares with the **largest remainder**:
+
+
+# %%
+def share_out(sizes, number):
+    ideal = np.array(sizes) * number / sum(sizes)
+    shares = np.floor(ideal).astype(int)
+    largest = np.argsort(shares - ideal, kind="stable")[: number - shares.sum()]
+    shares[largest] += 1
+    return shares
+
+
+share_out([5000, 4000, 3100], 100)
+
+# %% tags=["nbval-check-output"]
+print("the same shares:", list(share_out([5000, 4000, 3100], 100)) == ranges.largest_remainder([5000, 4000, 3100], 100))
+print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 328_500)])
+
+# %% [markdown]
+# Now all of it together, on our small archive: 10 % of its photos.
+
+# %%
+import hashlib
+
+journal_file = folder / "journal.jsonl"
+journal_file.unlink(missing_ok=True)
+journal = ranges.Journal(journal_file, source, {"lesson": 1})
+wanted = len(few) // 10
+taken = ranges.sample(
+    source,
+    wanted,
+    len(few),
+    settings.seed,
+    keep=lambda member, data: {"sha256": hashlib.sha256(data).hexdigest()},
+    journal=journal,
+    progress=False,
+)
+classes = ranges.find_classes(source, len(few), journal, progress=False)
+journal.close()
+
+# %%
+kept = [(entry["start"], entry["offset"] + entry["size"]) for entry in taken]
+probes = [int(key.split()[0]) for key in journal.probes]
+figure = figures.archive_map(source.size, [(c.label.split("/", 1)[1], c.start, c.stop) for c in classes], probes, kept)
+figures.save(figure, "01_archive", settings)
+figure
+
+# %% [markdown]
+# Read it like a page: the archive begins at the top left, and each row goes on where the one above ends. Blue
+# triangles are probes.
+# They crowd where a class ends: that border had to be found. Orange are the photos that we kept.
+
+# %% tags=["nbval-check-output"]
+for label, number in Counter(entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken).items():
+    print(f"{label:12} {number:3} photos")
+print("kept exactly what was asked for:", len(taken) == wanted)
+
+# %%
+saved = sum(entry["size"] for entry in taken)
+print(f"bytes of the archive {source.size:12,}")
+print(f"bytes read           {journal.bytes_read:12,}")
+print(f"bytes kept           {saved:12,}")
+print(f"read for each byte kept: {journal.bytes_read / saved:.2f}")
+
+# %% [markdown]
+# On so small an archive the probes cost much. On Places365, a class has 71 million bytes instead of a few
+# million, and the
+# same number of probes is a small part of it: about 1.3 bytes are read for each byte that is kept.
+#
+# All this holds only if the stretches are **fair**: photos that lie side by side must not be more alike than
+# others of their
+# class. That is why each class gives several stretches, not one.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** A student takes 3 % of 36,500 photos with `int(0.03 * 36500)`, another with `round`. For which of the three
+# parts of Places365 do they differ? Set `differs` to a list of `True` or `False`.
+
+# %%
+differs = [False, False, False]  # your answer: train, validation, test
+
+# %%
+right = [int(0.03 * n) != round(0.03 * n) for n in (1_803_460, 36_500, 328_500)]
+print("right!" if list(differs) == right else "not yet: compute both for each part")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# 0.03 × 1,803,460 = 54,103.8, and `int` cuts it to 54,103. The other two products are whole: 1,095 and 9,855. So
+# `differs = [True, False, False]`. (Careful: `0.03 * n` is a floating-point number. Were it 1,094.9999, `int`
+# would give 1,094.)
+#
+# </details>
+#
+# **2.** How many bytes does a photo of 4,683 bytes take in an archive, its header and the zeros included? Set
+# `bytes_in_archive`.
+
+# %%
+bytes_in_archive = 4683  # your answer
+
+# %%
+print("right!" if bytes_in_archive == 512 + archives.padded(4683) else "not yet: add the header, and round up to 512")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The content fills 10 blocks (4,683 / 512 = 9.1), which is 5,120 bytes, and the header is one more: 5,632.
+#
+# </details>
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+print(f"The split has {split.counts()}.")
+read = journal.bytes_read / source.size
+print(f"From an archive of {len(few)} photos we took {wanted}, and read {read:.0%} of its bytes.")
+print(f"Every class got its share to within one photo, found by {len(probes)} probes.")
+
+# %% [markdown]
+# Next: [02, lightness and color](02_lab_preprocessing.ipynb), where each photo becomes what the model sees.
