@@ -15,10 +15,11 @@ import contextlib
 import math
 import os
 import random
+import warnings
 from pathlib import Path
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from colorlib import ColorlibError
 
@@ -80,8 +81,9 @@ def build_colorizer(
         raise ColorlibError(f"head_stride {head_stride!r} is not known. Valid: 1 (full size), 2 (half), 4 (quarter).")
     with _seeded(seed):
         features = _frozen_backbone(backbone, weights, image_size, names)
+    with _seeded(seed):  # anew, so that the ladder starts alike however the backbone got its weights
         lightness = keras.Input((image_size, image_size, 1), name="L")
-        tapped = features(_prepared(lightness, backbone))
+        tapped = [ops.stop_gradient(tap) for tap in features(_prepared(lightness, backbone))]
         x = _ladder(tapped, dropout, finest=image_size // head_stride)
         ab = _head(x, image_size // head_stride, head_stride)
     return keras.Model(lightness, ab, name=f"{backbone}_colorizer")
@@ -167,7 +169,11 @@ def _application(backbone, weights, size):
                 f'No weights file {str(weights)!r}. Give the path of a file, "imagenet", or "none" for random weights.'
             )
         try:
-            net.load_weights(weights)
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "error", UserWarning
+                )  # newer Keras skips a layer that is not in the file, and warns
+                net.load_weights(weights)
         except Exception as error:
             raise ColorlibError(
                 f"The weights file {str(weights)!r} does not fit {backbone} without its classifier: it is of another "

@@ -1,0 +1,331 @@
+"""The colorizers: what they are made of, what the backbone is fed, what training may change, what goes wrong aloud."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from colorlib import ColorlibError, models
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Without their classifiers, as published on keras.io/api/applications (MobileNet's: α = 0.75).
+BACKBONE_PARAMETERS = {
+    "vgg16": 14_714_688,
+    "efficientnetb0": 4_049_571,
+    "efficientnetb7": 64_097_687,
+    "mobilenet": 1_832_976,
+}
+
+
+def lightness(size, batch=2, seed=0):
+    return np.random.default_rng(seed).random((batch, size, size, 1), dtype="float32")
+
+
+def tapped(model):
+    """A model from L to the five taps as the ladder gets them, finest first."""
+    first = [f"rung{i}_tap_bn" for i in (4, 3, 2, 1)] + ["rung0_conv"]
+    return keras.Model(model.input, [model.get_layer(name).input for name in first])
+
+
+def ladder_parameters(widths, head_from):
+    """Trainable and moving numbers of the ladder by hand: widths of the taps, finest first; width before the head."""
+    convolutions, norms = [widths[4] * widths[3]], [widths[3]]
+    for i in (3, 2, 1, 0):
+        out = widths[max(i - 1, 0)]
+        convolutions.append(9 * widths[i] * out)
+        norms += [widths[i], out]
+    head = 9 * head_from * 2 + 2
+    return sum(convolutions) + 2 * sum(norms) + head, 2 * sum(norms)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "taps"),
+    [
+        ("vgg16", 224, [(224, 64), (112, 128), (56, 256), (28, 512), (14, 512)]),
+        ("efficientnetb0", 64, [(32, 96), (16, 144), (8, 240), (4, 672), (2, 1280)]),
+        ("efficientnetb7", 224, [(112, 192), (56, 288), (28, 480), (14, 1344), (7, 2560)]),
+        ("mobilenet", 128, [(64, 48), (32, 96), (16, 192), (8, 384), (4, 768)]),
+    ],
+)
+def test_taps_ladder_and_parameters(backbone, size, taps):
+    model = models.build_colorizer(backbone, None, size)
+    assert model.input_shape == (None, size, size, 1)
+    assert model.output_shape == (None, size, size, 2)
+    assert [shape[1:] for shape in tapped(model).output_shape] == [(side, side, width) for side, width in taps]
+    # Rung 0 has the width of the tap it is added to: for B7, the paper's "7 × 7 × 1334", misprinted.
+    sides, widths = zip(*taps, strict=True)
+    assert model.get_layer("rung0_conv").output.shape[1:] == (sides[4], sides[4], widths[3])
+    for rung in (1, 2, 3, 4):
+        convolution = model.get_layer(f"rung{rung}_conv")
+        assert convolution.output.shape[1:] == (sides[4 - rung], sides[4 - rung], widths[max(3 - rung, 0)])
+        assert convolution.kernel.shape[:2] == (3, 3) and not convolution.use_bias
+    trained, moving = ladder_parameters(widths, head_from=widths[0])
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == trained
+    assert model.count_params() == trained + moving + BACKBONE_PARAMETERS[backbone]
+
+
+@pytest.mark.parametrize("number", [1, 4, 6])
+def test_the_other_efficientnets_have_the_taps(number):
+    create = getattr(keras.applications, f"EfficientNetB{number}")
+    net = create(include_top=False, weights=None, input_shape=(32, 32, 3))
+    for name, side in zip(models.taps(f"efficientnetb{number}"), (16, 8, 4, 2, 1), strict=True):
+        assert net.get_layer(name).output.shape[1:3] == (side, side)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_head_stride(backbone, stride):
+    model = models.build_colorizer(backbone, None, 64, head_stride=stride)
+    assert model.output_shape == (None, 64, 64, 2)
+    assert model.get_layer("head").output.shape[1:] == (64 // stride, 64 // stride, 2)
+    rungs = {layer.name for layer in model.layers if layer.name.endswith("_add")}
+    sizes = {"vgg16": [64, 32, 16, 8]}.get(backbone, [32, 16, 8, 4])  # of the four upper taps
+    assert len(rungs) == sum(side <= 64 // stride for side in sizes)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "black", "gray", "white"),
+    [
+        # 0 … 255 less ImageNet's mean color, blue first (Caffe's convention)
+        ("vgg16", (-103.939, -116.779, -123.68), (23.561, 10.721, 3.82), (151.061, 138.221, 131.32)),
+        ("efficientnetb0", (0, 0, 0), (127.5, 127.5, 127.5), (255, 255, 255)),
+        ("mobilenet", (-1, -1, -1), (0, 0, 0), (1, 1, 1)),
+    ],
+)
+def test_what_the_backbone_is_fed(backbone, black, gray, white):
+    L = np.zeros((1, 32, 32, 1), "float32")
+    L[0, 0, :3, 0] = 0, 0.5, 1
+    model = models.build_colorizer(backbone, None, 32)
+    fed = keras.Model(model.input, model.get_layer("prepared").output)(L)
+    np.testing.assert_allclose(fed[0, 0, :3], [black, gray, white], atol=2e-5)
+    module = getattr(keras.applications, {"efficientnetb0": "efficientnet"}.get(backbone, backbone))
+    np.testing.assert_allclose(fed, module.preprocess_input(np.repeat(L * 255, 3, axis=-1)), atol=2e-5)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+def test_the_backbone_is_frozen(backbone):
+    model = models.build_colorizer(backbone, None, 32, dropout=0.2, seed=1)
+    frozen = model.get_layer("backbone")
+    inside = {id(v) for v in frozen.variables}
+    assert inside and not frozen.trainable_variables
+    assert not any(id(v) in inside for v in model.trainable_variables)
+    L, ab = lightness(32, 4), np.random.default_rng(1).uniform(-0.5, 0.5, (4, 32, 32, 2)).astype("float32")
+    with tf.GradientTape(persistent=True) as tape:
+        loss = tf.reduce_mean((model(L, training=True) - ab) ** 2)
+    assert all(g is None for g in tape.gradient(loss, frozen.variables))
+    assert all(g is not None for g in tape.gradient(loss, model.trainable_variables))
+    # Inference mode: neither batch statistics nor EfficientNet's stochastic depth, even when the whole model trains.
+    features = tapped(model)
+    for training, inference in zip(features(L, training=True), features(L, training=False), strict=True):
+        np.testing.assert_array_equal(training, inference)
+    before = [np.array(v) for v in frozen.variables]
+    trained = {name: np.array(v) for name, v in models.trained_variables(model).items()}
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    model.fit(L, ab, batch_size=2, verbose=0)
+    for old, variable in zip(before, frozen.variables, strict=True):
+        np.testing.assert_array_equal(old, variable)
+    unchanged = [n for n, v in models.trained_variables(model).items() if np.array_equal(trained[n], v)]
+    if backbone == "efficientnetb0":  # with random weights its deepest taps are near 0, and so are their gradients
+        unchanged = [name for name in unchanged if not name.startswith(("rung0", "rung1"))]
+    assert not unchanged
+
+
+def test_stem_takes_three_channels():
+    model = models.build_colorizer("efficientnetb0", None, 32)
+    body = model.get_layer("backbone").get_layer("body")
+    assert body.get_layer("stem_conv").kernel.shape == (3, 3, 3, 32)
+
+
+def test_pretrained_and_file_are_fed_alike(tmp_path, monkeypatch):
+    """The trap: Keras rescales a second time only for weights == "imagenet". A file stands in for the download."""
+    net = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
+    normalize = next(layer for layer in net.layers if isinstance(layer, keras.layers.Normalization))
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    normalize.set_weights([np.array(mean), np.array(deviation), np.array(0)])
+    file = str(tmp_path / "random.weights.h5")
+    net.save_weights(file)
+    asked = []
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *args, **kw: asked.append(name) or file)
+
+    L = lightness(32)
+    models_of = {w: models.build_colorizer("efficientnetb0", w, 32, seed=1) for w in ("imagenet", file)}
+    assert asked == ["efficientnetb0_notop.h5"]
+    np.testing.assert_array_equal(*(model(L) for model in models_of.values()))
+    reference = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(32, 32, 3))
+    outputs = [reference.get_layer(name).output for name in models.taps("efficientnetb0")]
+    expected = keras.Model(reference.input, outputs)(np.repeat(L * 255, 3, axis=-1))
+    for ours, keras_own in zip(tapped(models_of[file])(L), expected, strict=True):
+        np.testing.assert_array_equal(ours, keras_own)
+    # The stem itself sees (x - mean) / deviation: the check that the reference is what ImageNet's networks want.
+    stem = keras.Model(reference.input, reference.get_layer("stem_conv_pad").input)(np.repeat(L * 255, 3, axis=-1))
+    np.testing.assert_allclose(stem, (L - mean) / deviation, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+def test_save_rebuild_predict(backbone, tmp_path):
+    L = lightness(32)
+    settings = {"image_size": 32, "dropout": 0.2, "head_stride": 2, "seed": 3}
+    model = models.build_colorizer(backbone, "none", **settings)
+    for name, variable in models.trained_variables(model).items():  # as if trained
+        if "seed_generator" not in name:
+            variable.assign(variable + 0.01)
+    expected = model(L)
+    kept = {name: np.array(variable) for name, variable in models.trained_variables(model).items()}
+
+    rebuilt = models.build_colorizer(backbone, "none", **settings)
+    assert list(models.trained_variables(rebuilt)) == list(kept) and len(set(kept)) == len(kept)
+    assert not np.array_equal(rebuilt(L), expected)
+    for name, variable in models.trained_variables(rebuilt).items():
+        variable.assign(kept[name])
+    np.testing.assert_array_equal(rebuilt(L), expected)
+
+    if backbone == "mobilenet":  # Keras' whole-model file too: every layer is one of Keras' own
+        model.save(tmp_path / "whole.keras")
+        np.testing.assert_array_equal(keras.models.load_model(tmp_path / "whole.keras")(L), expected)
+    model.save_weights(tmp_path / "all.weights.h5")
+    other = models.build_colorizer(backbone, "none", **{**settings, "seed": 4})
+    other.load_weights(tmp_path / "all.weights.h5")
+    np.testing.assert_array_equal(other(L), expected)
+
+
+def test_real_pretrained_weights(shared, tmp_path, monkeypatch):
+    """MobileNet's own: the one file of 224 serves every size, the download's and the path's models are the same."""
+    real = shared / "weights/mobilenet_7_5_224_tf_no_top.h5"
+    (tmp_path / "models").mkdir()
+    shutil.copy(real, tmp_path / "models")
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path), raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    L = lightness(128)
+    model = models.build_colorizer("mobilenet", "imagenet", 128, seed=1)
+    np.testing.assert_array_equal(model(L), models.build_colorizer("mobilenet", real, 128, seed=1)(L))
+    reference = keras.applications.MobileNet(
+        include_top=False, alpha=0.75, weights=str(real), input_shape=(128, 128, 3)
+    )
+    expected = reference(np.repeat(L * 2 - 1, 3, axis=-1))
+    np.testing.assert_array_equal(tapped(model)(L)[-1], expected)
+
+
+def test_weights_that_cannot_be_had(monkeypatch, tmp_path):
+    def no_network(name, origin, *args, **kw):
+        raise Exception(f"URL fetch failure on {origin}: None -- [Errno -2] Name or service not known")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", no_network)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for backbone, file in [
+        ("vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        ("efficientnetb0", "efficientnetb0_notop.h5"),
+        ("mobilenet", "mobilenet_7_5_224_tf_no_top.h5"),
+    ]:
+        with pytest.raises(ColorlibError) as caught:
+            models.build_colorizer(backbone, "imagenet", 32)
+        message = str(caught.value)
+        assert str(tmp_path / "models" / file) in message
+        assert "Name or service not known" in message and "COLORLIB_WEIGHTS=none" in message
+
+
+def test_weights_files_that_do_not_fit(tmp_path):
+    net = keras.applications.MobileNet(include_top=False, alpha=0.5, weights=None, input_shape=(32, 32, 3))
+    net.save_weights(tmp_path / "narrow.weights.h5")
+    (tmp_path / "broken.weights.h5").write_bytes(b"<html>404 Not Found</html>")
+    for name in ("narrow", "broken"):
+        with pytest.raises(ColorlibError, match=r"does not fit mobilenet.*another architecture, or broken"):
+            models.build_colorizer("mobilenet", tmp_path / f"{name}.weights.h5", 32)
+    with pytest.raises(ColorlibError, match="does not fit efficientnetb0"):
+        models.build_colorizer("efficientnetb0", tmp_path / "narrow.weights.h5", 32)
+    with pytest.raises(ColorlibError, match=r"No weights file 'nowhere.h5'"):
+        models.build_colorizer("mobilenet", "nowhere.h5", 32)
+
+
+def test_arguments_that_do_not_fit():
+    with pytest.raises(ColorlibError, match=r"Unknown backbone 'resnet'. Valid: vgg16, efficientnetb0,"):
+        models.build_colorizer("resnet")
+    with pytest.raises(ColorlibError, match=r"multiple of 32.*Take 96 or 128"):
+        models.build_colorizer("efficientnetb0", None, 100)
+    with pytest.raises(ColorlibError, match=r"multiple of 16.*Take 96 or 112"):
+        models.build_colorizer("vgg16", None, 100)
+    with pytest.raises(ColorlibError, match="Take 32 or 48"):
+        models.build_colorizer("vgg16", None, 16)
+    with pytest.raises(ColorlibError, match="head_stride 3"):
+        models.build_colorizer("vgg16", None, 32, head_stride=3)
+
+
+def test_seed_decides_and_leaves_the_callers_random_numbers():
+    random.seed(5)
+    expected = [random.random() for _ in range(2)]
+    random.seed(5)
+    first = random.random()
+    a, b, c = (models.build_colorizer("efficientnetb0", None, 32, dropout=0.1, seed=s) for s in (1, 1, 2))
+    assert [first, random.random()] == expected
+    same = [np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True)]
+    assert all(same)
+    assert not np.array_equal(a.get_layer("rung0_conv").kernel, c.get_layer("rung0_conv").kernel)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_head_is_float32_under_mixed_precision(policy):
+    L = lightness(32)
+    expected = models.build_colorizer("efficientnetb0", None, 32, seed=1)(L)
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        model = models.build_colorizer("efficientnetb0", None, 32, seed=1)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    assert model.get_layer("prepared").output.dtype == "float32"
+    assert model.get_layer("rung4_conv").output.dtype == policy.removeprefix("mixed_")
+    assert model.get_layer("head").compute_dtype == "float32" and model.output.dtype == "float32"
+    assert all(variable.dtype == "float32" for variable in model.trainable_variables)
+    np.testing.assert_allclose(model(L), expected, atol=2e-3)
+
+
+ON_JAX = """
+import json, sys
+import keras, numpy as np
+from colorlib import losses, models
+keras.mixed_precision.set_dtype_policy("float32")
+assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
+model = models.build_colorizer("mobilenet", None, 32, dropout=0.2, head_stride=2, seed=1)
+model.load_weights(sys.argv[1])
+data = np.load(sys.argv[2])
+predicted = model.predict(data["L"], verbose=0)
+loss = losses.RebalancedMSE(data["weights"], 8.0)
+value = float(loss(data["ab"], predicted))
+frozen = [np.array(v) for v in model.get_layer("backbone").variables]
+model.compile(keras.optimizers.Adam(1e-3), loss, metrics=losses.metrics())
+history = model.fit(data["L"], data["ab"], epochs=2, verbose=0).history
+assert all(np.array_equal(old, new) for old, new in zip(frozen, model.get_layer("backbone").variables))
+print(json.dumps({"predicted": predicted.tolist(), "loss": value, "history": history}))
+"""
+
+
+def test_jax_backend_agrees(tmp_path):
+    """Keras alone: without TensorFlow loaded, on JAX, the same weights give the same colors and the same Eq. 2."""
+    pytest.importorskip("jax")
+    from colorlib import losses
+
+    rng = np.random.default_rng(0)
+    data = {"L": lightness(32), "ab": rng.uniform(-0.7, 0.7, (2, 32, 32, 2)).astype("float32")}
+    data["weights"] = rng.uniform(0.1, 5, (33, 33))
+    model = models.build_colorizer("mobilenet", None, 32, dropout=0.2, head_stride=2, seed=1)
+    model.get_layer("head").kernel.assign(rng.normal(0, 0.1, model.get_layer("head").kernel.shape))
+    model.save_weights(tmp_path / "all.weights.h5")
+    np.savez(tmp_path / "data.npz", **data)
+    arguments = [sys.executable, "-c", ON_JAX, str(tmp_path / "all.weights.h5"), str(tmp_path / "data.npz")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    got = json.loads(done.stdout.splitlines()[-1])
+    predicted = model.predict(data["L"], verbose=0)
+    np.testing.assert_allclose(got["predicted"], predicted, atol=1e-4)
+    assert got["loss"] == pytest.approx(
+        float(losses.RebalancedMSE(data["weights"], 8.0)(data["ab"], predicted)), rel=1e-4
+    )
+    assert np.isfinite(got["history"]["loss"]).all() and np.isfinite(got["history"]["mse"]).all()
