@@ -4,7 +4,9 @@ An opaque white ground reads the same in print and in dark mode; lines differ in
 (Okabe and Ito's colors), so that no figure needs its reader to tell red from green.
 """
 
+import base64
 import functools
+import io
 from pathlib import Path
 
 import matplotlib
@@ -178,7 +180,7 @@ def gamut_slices(lightnesses=(20, 40, 60, 80)):
 def photo_row(images, titles=None, columns=4, size=1.9):
     """Photos side by side, in rows of `columns`, each with its title."""
     rows = -(-len(images) // columns)
-    figure, axes = panels(rows, columns, size * columns, (size + 0.25) * rows)
+    figure, axes = panels(rows, columns, size * columns, (size + 0.25 * bool(titles)) * rows)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, image, title in zip(axes.flat, images, titles or [""] * len(images), strict=False):
@@ -301,13 +303,13 @@ def colorfulness_of_photos(truth, predicted):
 @quiet
 def loss_curves(histories):
     """The plain MSE of each run, by epoch and by minutes. histories: name -> rows of history.csv. The weighted loss of
-    `rebalanced` is another quantity, and so not drawn; a ring marks the epoch with the lowest validation MSE."""
+    `rebalanced` is another quantity, and so not drawn; a ring marks the epoch whose weights are kept."""
     figure, axes = panels(1, 2, 7.6, 3, sharey=True)
     for (name, rows), dashes, color in zip(
         histories.items(), ("-", "--", "-."), STYLE["axes.prop_cycle"].by_key()["color"], strict=False
     ):
         minutes = np.cumsum([row["seconds"] for row in rows]) / 60
-        best = int(np.argmin([row["val_mse"] for row in rows]))
+        best = int(np.argmin([row["val_loss"] for row in rows]))
         for axis, x in zip(axes[0], ([row["epoch"] for row in rows], minutes), strict=True):
             axis.plot(x, [row["val_mse"] for row in rows], dashes, color=color, label=name)
             axis.plot(x, [row["mse"] for row in rows], dashes, color=color, linewidth=0.8, alpha=0.7)
@@ -317,3 +319,28 @@ def loss_curves(histories):
     axes[0, 1].set(xlabel="minutes of training")
     axes[0, 1].legend()
     return figure
+
+
+# 08_colorize_your_photos
+
+
+def before_after(before, after, width=640):
+    """Two photos of one size, the second one shown to the right of a slider: `IPython.display.HTML`, needing no widgets.
+
+    before, after: PIL images, of any size; shown at most `width` pixels wide.
+    """
+    from IPython.display import HTML
+
+    def tag(image, style):
+        shown, buffer = image.convert("RGB"), io.BytesIO()
+        shown.thumbnail((width, width))
+        shown.save(buffer, "JPEG", quality=85)
+        data = base64.b64encode(buffer.getvalue()).decode()
+        return f'<img src="data:image/jpeg;base64,{data}" style="display:block;width:100%;{style}">'
+
+    over = "position:absolute;top:0;left:0;clip-path:inset(0 0 0 50%)"
+    move = "this.previousElementSibling.lastElementChild.style.clipPath=`inset(0 0 0 ${this.value}%)`"
+    return HTML(
+        f'<div style="max-width:{width}px"><div style="position:relative">{tag(before, "")}{tag(after, over)}</div>'
+        f'<input type="range" value="50" style="width:100%" aria-label="before and after" oninput="{move}"></div>'
+    )
