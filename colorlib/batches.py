@@ -194,7 +194,7 @@ def _cache(of: _Part, size: int, kind: str) -> np.ndarray:
     stream = tf.data.Dataset.from_tensor_slices(paths).map(
         lambda p: _decoded(p, size), num_parallel_calls=tf.data.AUTOTUNE
     )
-    for i, photo in enumerate(tqdm(_finished(stream), f"decoding the {of.part} photos once", len(paths), leave=False)):
+    for i, photo in enumerate(tqdm(_finished(stream), f"decoding the {of.part} photos once", len(paths), delay=2)):
         photos[i] = photo
     if kind == "memory":
         return photos

@@ -9,12 +9,14 @@ import functools
 import io
 from pathlib import Path
 
+import keras
 import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
-from colorlib import lab
+from colorlib import lab, models
 
 STYLE = {
     "figure.facecolor": "white",
@@ -196,12 +198,13 @@ def ab_planes(planes, bin_width, label, logarithmic=True, columns=3, same_scale=
     """Tables over the ab plane, one panel each, with the outline of sRGB's gamut around them.
 
     planes: title -> (n, n), rows a, columns b, the middle bin neutral; NaN and what is below 1e-7 of the largest
-    value stay white. label: what the values are, with their unit. same_scale: one color bar for all, or one each.
+    value (1e-3 on a linear scale) stay white. label: what the values are, with their unit. same_scale: one color bar for all, or one each.
     """
     columns = min(columns, len(planes))
     rows = -(-len(planes) // columns)
-    figure, axes = panels(rows, columns, 2.5 * columns + 0.9, 2.5 * rows + 0.3, sharex=True, sharey=True)
-    floor = 1e-7 * max(np.nanmax(plane) for plane in planes.values())
+    side = 3.6 if len(planes) == 1 else 2.5
+    figure, axes = panels(rows, columns, side * columns + 0.9, side * rows + 0.3, sharex=True, sharey=True)
+    floor = (1e-7 if logarithmic else 1e-3) * max(np.nanmax(plane) for plane in planes.values())
     tables = {title: np.where(plane > floor, plane, np.nan) for title, plane in planes.items()}
     lowest, highest = (f([f(t) for t in tables.values()]) for f in (np.nanmin, np.nanmax))
     for axis in axes.flat[len(planes) :]:
@@ -249,6 +252,98 @@ def weights_on_photo(images, weights, titles):
         shown = axes[1, column].imshow(weight, norm=norm, cmap="viridis")
         axes[1, column].set_axis_off()
     figure.colorbar(shown, ax=axes[1], label="weight v", shrink=0.9)
+    return figure
+
+
+# 04_train_baseline, 05_train_rebalanced, 06_train_efficientnet
+
+
+@quiet
+def ladder(model):
+    """A colorizer drawn from itself: left the frozen backbone's taps, right the ladder from the deepest up to ab."""
+    layers = {layer.name: layer for layer in model.layers}
+    names = models.taps(model.name.removesuffix("_colorizer"))
+    rungs = [name for name in (f"rung{i}_conv" for i in range(len(names))) if name in layers]
+    figure, ((axes,),) = panels(width=7.6, height=5.4)
+    _box(axes, 0, len(names), "L", model.input_shape, "0.9")
+    for level, (name, shape) in enumerate(zip(names[::-1], layers["backbone"].output_shape[::-1], strict=True)):
+        _box(axes, 0, level, name, shape, "#CFE5F3")
+        _arrow(axes, (0, level + 0.7), (0, level + 0.3))
+    steps = [("1×1, BN, ReLU", "rung0_conv", "#FBE3CF")]
+    steps += [("add, 3×3, BN, ReLU", name, "#FBE3CF") for name in rungs[1:]]
+    steps += [("head: 3×3, tanh", "head", "#D5EDE3")] + [("ab", "ab_up", "0.9")] * ("ab_up" in layers)
+    below = None
+    for level, (title, name, color) in enumerate(steps):
+        shape = layers[name].output.shape
+        _box(axes, 1, level, title, shape, color)
+        if level < len(rungs):
+            _arrow(axes, (0.31, level), (0.69, level), "BN" if level else "")
+        if below:
+            _arrow(axes, (1, level - 0.7), (1, level - 0.3), f"×{shape[1] // below}" * (shape[1] > below))
+        below = shape[1]
+    axes.text(0, -0.5, "backbone, frozen", ha="center")
+    axes.text(1, -0.5, "ladder and head, trained", ha="center")
+    axes.set(xlim=(-0.4, 1.4), ylim=(-0.6, max(len(names), len(steps) - 1) + 0.4))
+    axes.set_axis_off()
+    return figure
+
+
+def _box(axes, x, y, title, shape, color):
+    style = {"boxstyle": "round,pad=0.02", "facecolor": color, "edgecolor": "0.4"}
+    axes.add_patch(FancyBboxPatch((x - 0.28, y - 0.25), 0.56, 0.5, **style))
+    axes.text(x, y + 0.03, title, ha="center", va="bottom", size=9)
+    axes.text(x, y - 0.03, f"{shape[1]}² · {shape[3]}", ha="center", va="top", size=9, color="0.35")
+
+
+def _arrow(axes, start, stop, text=""):
+    axes.annotate("", stop, start, arrowprops={"arrowstyle": "-|>", "color": "0.3", "linewidth": 1.2})
+    upwards = start[0] == stop[0]
+    at = np.add(start, stop) / 2 + ((0.02, 0) if upwards else (0, 0.12))
+    axes.text(*at, text, ha="left" if upwards else "center", va="center", size=9)
+
+
+@quiet
+def tap_maps(model, L):
+    """One photo, L (1, s, s, 1), and what each tap says of it: the mean over the tap's channels, finest first."""
+    names = models.taps(model.name.removesuffix("_colorizer"))
+    inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
+    maps = [np.asarray(tap)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
+    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 1.95)
+    show_photo(axes[0, 0], L[0, ..., 0], "L")
+    for axis, name, plane in zip(axes[0, 1:], names, maps, strict=True):
+        axis.imshow(plane)
+        axis.set_title(f"{name}\n{plane.shape[0]}²", size=7)
+        axis.set_axis_off()
+    return figure
+
+
+@quiet
+def learning_curve(history, column="loss", floors=None):
+    """Training and validation values of one run by epoch, a ring on the best epoch. history: rows of history.csv.
+    floors: name -> what an answer that learns nothing scores, drawn as a dotted line."""
+    figure, ((axes,),) = panels(width=6.2, height=3)
+    epochs = [row["epoch"] for row in history]
+    axes.plot(epochs, [row[column] for row in history], "--", label="training, augmented, in training mode")
+    validation = [row[f"val_{column}"] for row in history]
+    axes.plot(epochs, validation, "-", label="validation")
+    best = int(np.argmin([row["val_loss"] for row in history]))
+    axes.plot(epochs[best], validation[best], "o", color="0.2", fillstyle="none", markersize=11, label="best epoch")
+    for name, value in (floors or {}).items():
+        axes.axhline(value, color="0.5", linestyle=":", linewidth=1.5)
+        axes.text(epochs[-1], value, name, ha="right", va="bottom", color="0.35", size=9)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epoch", ylabel=column.replace("_", " "), ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+@quiet
+def swatches(colors):
+    """Named colors as squares. colors: name -> (L, a, b), L in [0, 100], a and b in ab units."""
+    figure, axes = panels(1, len(colors), 1.35 * len(colors), 1.7)
+    for axis, (name, color) in zip(axes[0], colors.items(), strict=True):
+        show_photo(axis, np.tile(lab.lab_to_rgb(np.array(color, np.float32)), (8, 8, 1)), name)
+        axis.title.set_fontsize(8)
     return figure
 
 
@@ -325,7 +420,7 @@ def loss_curves(histories):
 
 
 def before_after(before, after, width=640):
-    """Two photos of one size, the second one shown to the right of a slider: `IPython.display.HTML`, needing no widgets.
+    """Two photos of one size, the second to the right of a slider: `IPython.display.HTML`, without ipywidgets.
 
     before, after: PIL images, of any size; shown at most `width` pixels wide.
     """

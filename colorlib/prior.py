@@ -49,7 +49,7 @@ def count(
     table = _bin_of_color(float(bin_width))
     bins = len(centers(bin_width))
     total = np.zeros(bins * bins, np.int64)
-    for i, photo in enumerate(tqdm(_decoded(paths), "counting colors", len(paths), disable=not progress, leave=False)):
+    for i, photo in enumerate(tqdm(_decoded(paths), "counting colors", len(paths), disable=not progress, delay=2)):
         by_color = _counts(photo[::every, ::every], table, 2 * bins * bins).reshape(2, -1)
         if by_color[1].any():
             total += by_color.sum(axis=0)
