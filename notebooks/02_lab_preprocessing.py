@@ -1,0 +1,354 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/02_lab_preprocessing.ipynb)
+#
+# # From photographs to L and ab
+#
+# **What you will learn**
+#
+# - why colorizing is done in CIE Lab and not in RGB, and what L, a and b are;
+# - the formula from sRGB to Lab, in ten lines of NumPy, and where published notebooks get it wrong;
+# - how photos become the batches that train a model: resized, flipped, rotated, converted, and the
+#   same every time.
+#
+# **What it needs** No GPU. Time on a CPU: sample under 1 minute, classroom 2 minutes, paper 3
+# minutes (once notebook 01 has fetched the photos).
+
+# %% cellView="form"
+# @title Setup (run this first)
+PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
+DATA = ""  # @param {type: "string"}
+USE_DRIVE = True  # @param {type: "boolean"}
+import pathlib, subprocess, sys  # noqa: E401
+
+here = pathlib.Path.cwd()
+root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
+if not root.exists():
+    url = "https://github.com/colorization-course/colorization-course"
+    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
+sys.path.insert(0, str(root))
+from colorlib import colab
+
+settings = colab.start(PROFILE, DATA, USE_DRIVE)
+
+# %%
+import numpy as np
+from colorlib import batches, datasets, figures, lab, photos
+
+split = datasets.prepare(settings)
+
+# %% [markdown]
+# ## 1. A photograph is a table of numbers
+#
+# `photos.read` opens a photograph of any kind and gives it upright, in the color space **sRGB**,
+# with 8 bits a channel: three whole numbers from 0 to 255 for each pixel, how much red, green and
+# blue light it sends out.
+#
+# Which photo shall we look at? To be fair, not the one we like best: the most colorful one among
+# the first 100 of the training split, where *colorful* is the mean distance of its pixels from
+# gray.
+
+
+# %%
+def colorfulness(path):
+    ab = lab.rgb_to_lab(np.asarray(photos.read(path)) / 255.0)[..., 1:]
+    return np.hypot(ab[..., 0], ab[..., 1]).mean()
+
+
+path = max(split.paths("train")[:100], key=colorfulness)
+pixels = np.asarray(photos.read(path))
+rgb = pixels / 255.0
+figures.photo_row([rgb], columns=1, size=2.6)
+
+# %% tags=["nbval-check-output"]
+print("axes:", pixels.ndim, "(height, width, channel)")
+print("channels:", pixels.shape[-1])
+print("type:", pixels.dtype)
+
+# %% [markdown]
+# ## 2. Why not RGB?
+#
+# A black-and-white photograph tells how *light* each place is. In RGB that is spread over all three
+# numbers: each of the planes R, G and B looks like a gray photo of its own, and none of them is
+# *the* gray photo.
+#
+# **CIE Lab** keeps light and color apart:
+#
+# - **L** is lightness, from 0 (black) to 100 (white): the gray photo itself;
+# - **a** goes from green (negative) to red (positive), and **b** from blue (negative) to yellow
+#   (positive); where both are 0, there is no color, only gray.
+#
+# So colorizing becomes: **L is given, predict a and b.** The photo's detail lies in L and cannot be
+# lost.
+
+# %%
+figures.color_planes(rgb)
+
+# %% [markdown]
+# A second reason: distances in Lab are close to what an eye sees. One unit is about the smallest
+# difference that one can just notice, whatever the color. A loss that is a distance in ab then has
+# a meaning.
+#
+# ## 3. The formula
+#
+# From sRGB to Lab in three steps.
+#
+# 1. **To linear light.** The numbers in a photo are not proportional to light; the sRGB curve is
+#    undone.
+# 2. **To XYZ**, the three responses of a standard observer: a matrix. Divided by those of white, X,
+#    Y and Z are 1 for white. (The white is that of daylight, called D65.)
+# 3. **To Lab**: an eye answers to light about like a cube root. L comes from Y alone; a and b are
+#    differences.
+
+# %%
+MATRIX = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+WHITE = np.array([0.95047, 1.0, 1.08883])
+
+
+def my_rgb_to_lab(rgb):
+    """Lab of sRGB in [0, 1], shape (..., 3)."""
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    xyz = linear @ MATRIX.T / WHITE
+    root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)  # straight near black
+    x, y, z = root[..., 0], root[..., 1], root[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+# %% [markdown]
+# Some colors that everybody knows:
+
+# %% tags=["nbval-check-output"]
+known = {"black": (0, 0, 0), "gray": (0.5, 0.5, 0.5), "white": (1, 1, 1), "red": (1, 0, 0)}
+known |= {"green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "brown": (0.4, 0.25, 0.1)}
+for name, color in known.items():
+    L, a, b = np.rint(my_rgb_to_lab(np.array(color, float))).astype(int) + 0
+    print(f"{name:8} L {L:4}   a {a:4}   b {b:4}")
+
+# %% [markdown]
+# `colorlib.lab` does the same in float32, on NumPy arrays and on TensorFlow tensors, about as fast
+# as the machine can. Does it give the same? On this photo, and on a lattice of 52 × 52 × 52 colors
+# through the whole cube:
+
+# %% tags=["nbval-check-output"]
+steps = np.arange(0, 256, 5)
+lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3) / 255.0
+for colors in (rgb, lattice):
+    difference = np.abs(lab.rgb_to_lab(colors) - my_rgb_to_lab(colors)).max()
+    print("the same to 0.001:", bool(difference < 0.001))
+
+# %% [markdown]
+# ## 4. The colors that a screen can show
+#
+# Not every pair (a, b) is a color of sRGB. Which ones are depends on L: there is no dark yellow
+# that is vivid, and no light blue that is. This *gamut* is drawn here at four lightnesses; the
+# cross is gray.
+
+# %%
+figures.gamut_slices()
+
+# %% tags=["nbval-check-output"]
+L, a, b = np.moveaxis(lab.rgb_to_lab(lattice), -1, 0)
+for name, values in (("L", L), ("a", a), ("b", b)):
+    print(f"{name} from {values.min():.0f} to {values.max():.0f}")
+
+# %% [markdown]
+# ## 5. And back again
+#
+# A model's prediction has to become RGB again. The steps are undone in reverse; a color outside the
+# gamut is clipped: each of R, G and B is brought back to between 0 and 1. An 8-bit photo that goes
+# to Lab and back comes out unchanged, to the last bit.
+#
+# That is so because our Lab is made of real numbers. Many published notebooks use *8-bit Lab*,
+# where L, a and b are rounded to whole numbers. How many colors survive that?
+
+
+# %% tags=["nbval-check-output"]
+def to_8_bit(rgb):
+    return np.rint(rgb * 255).astype(int)
+
+
+exact = lab.rgb_to_lab(lattice)
+levels = np.array([2.55, 1, 1])  # L from 0 to 255, a and b in whole units: the usual 8-bit Lab
+rounded = np.rint(exact * levels) / levels
+for name, colors in (("float32", exact), ("8-bit", rounded)):
+    same = (to_8_bit(lab.lab_to_rgb(colors)) == to_8_bit(lattice)).all(axis=-1)
+    print(f"{name:8} Lab: {100 * same.mean():.0f} % of the colors come back unchanged")
+
+# %% [markdown]
+# ## 6. As the models see it
+#
+# Networks like numbers near 1. From here on, **L** stands for L / 100, in [0, 1], and **ab** for
+# (a, b) / 128, within [-1, 1]. `lab.split` and `lab.join` go there and back: the only place in the
+# whole project where 100 and 128 stand.
+#
+# > **What the paper says, and what we do.** The paper says that L is "normalized to floating point
+# > values from 0-1", and that a and b lie in [-1, 1] because the network ends in a tanh. It does
+# > not say which number a and b are divided by. sRGB reaches a from -86 to 98 and b from -108 to
+# > 94, so 110, 127 and 128 all keep it within [-1, 1]; 100 would cut off vivid blues. With 127 or
+# > 128 the paper's losses (0.0086) come out where such models are known to land; we take **128**.
+# > The white point is D65.
+
+# %%
+L, ab = lab.split(lab.rgb_to_lab(rgb))
+print("L ", L.shape, f"from {L.min():.2f} to {L.max():.2f}")
+print("ab", ab.shape, f"from {ab.min():.2f} to {ab.max():.2f}")
+
+# %% [markdown]
+# This is the paper's Fig. 4, "Sample image after preprocessing was completed": what goes into the
+# network, beside the photo that it comes from. What the network has to find is the difference
+# between the two.
+
+# %%
+figure = figures.photo_row([rgb, L[..., 0]], ["the photo", "after preprocessing: L / 100"], columns=2, size=2.6)
+_ = figures.save(figure, "02_fig4_preprocessing", settings)
+figure
+
+# %% [markdown]
+# ## 7. Batches
+#
+# A training step looks at a *batch* of photos. `batches.training` reads, decodes, resizes, augments
+# and converts them, several at a time, while the model works on the batch before.
+
+# %% tags=["nbval-check-output"]
+small = settings.replace(image_size=64, batch_size=8, cache="none")
+L, ab = next(iter(batches.training(split, small)))
+print("L ", L.shape, L.dtype.name)
+print("ab", ab.shape, ab.dtype.name)
+
+# %% [markdown]
+# **Augmentation** shows the network each photo a little differently in every epoch: mirrored with
+# probability one half, and turned by a random angle of up to 20° either way. What a turned photo
+# leaves empty is filled with its mirror image. Here is one photo, five times over. Below each: its
+# L.
+#
+# > **What the paper says, and what we do.** "Augmented with randomized rotations and horizontal
+# > flipping". The angle is not given; ± 20° is ours. We turn the *RGB* photo, before Lab: so L and
+# > ab can never be turned apart.
+
+
+# %%
+class FiveTimes:
+    """Stands in for a split: five times the same photo."""
+
+    dataset = "five times the same photo"
+
+    def paths(self, part):
+        return [path] * 5
+
+
+five = next(iter(batches.training(FiveTimes(), small.replace(batch_size=5, image_size=128), rgb=True))).numpy()
+light = lab.rgb_to_lab(five / 255.0)[..., 0] / 100
+figures.photo_row([*five, *light], columns=5, size=1.5)
+
+# %% [markdown]
+# All this is random, and yet the same in every run. The order of the photos and the angle of each
+# are computed from the *seed* and the number of the step alone. So a training that was interrupted
+# after step 1000 goes on with step 1001, and need not read the thousand before. Here step 3 is made
+# twice: as the fourth of the stream, and at once.
+
+# %% tags=["nbval-check-output"]
+stream = [ab.numpy() for L, ab in batches.training(split, small).take(4)]
+at_once = next(iter(batches.training(split, small, first_step=3)))[1].numpy()
+print("step 3 is the same:", np.array_equal(stream[3], at_once))
+epoch = [p for step in range(batches.steps_per_epoch(split, small)) for p in batches.paths_of_step(split, small, step)]
+print("each photo once an epoch:", sorted(epoch) == sorted(split.paths("train")))
+
+# %% [markdown]
+# And how fast is it? A step that waits for its photos wastes the accelerator. (The paper's training
+# ran at 9.7 photos a second in all.)
+
+# %%
+import time
+
+stream = iter(batches.training(split, settings.replace(cache="none")))
+next(stream)  # the first one also starts everything up
+begin = time.perf_counter()
+count = sum(len(next(stream)[0]) for _ in range(10))
+print(f"{count / (time.perf_counter() - begin):,.0f} photos a second, {settings.image_size} pixels a side")
+
+# %% [markdown]
+# ## Exercises
+#
+# **Exercise 1.** Lab's *chroma* is how far a color is from gray: √(a² + b²). Write it for a table
+# of Lab colors (..., 3).
+
+
+# %%
+def chroma(lab_colors):
+    """The distance from gray of Lab colors (..., 3): an array (...)."""
+    return None  # your code here
+
+
+# %%
+answer, truth = chroma(exact), np.hypot(exact[:, 1], exact[:, 2])
+if answer is None:
+    print("Write chroma above, run its cell, then run this one again.")
+elif np.shape(answer) == truth.shape and np.allclose(answer, truth, atol=1e-3):
+    print("Right.")
+else:
+    print("Not yet: for red it should be 104.6, for any gray 0. It needs the last axis' entries 1 and 2.")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def chroma(lab_colors):
+#     return np.sqrt(lab_colors[..., 1] ** 2 + lab_colors[..., 2] ** 2)
+# ```
+# </details>
+#
+# **Exercise 2.** A common shortcut takes the gray photo as the mean of R, G and B. How far is that
+# from L? Let `gray_L` be the L of the gray photo whose R, G and B are all that mean;
+# `largest_error` is how far it gets from the true L on the lattice of colors above.
+
+
+# %%
+def gray_L(rgb):
+    """L, (...), of the gray color whose channels are the mean of those of rgb, (..., 3) in [0, 1]."""
+    return None  # your code here
+
+
+# %%
+answer = gray_L(lattice)
+if answer is None:
+    print("Write gray_L above, run its cell, then run this one again.")
+else:
+    largest_error = np.abs(answer - exact[:, 0]).max()
+    right = abs(largest_error - 51.6) < 0.1
+    print(f"Largest error: {largest_error:.1f} units of L.", "Right!" if right else "Not yet: it should be 51.6.")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def gray_L(rgb):
+#     mean = rgb.mean(axis=-1, keepdims=True)
+#     return lab.rgb_to_lab(np.repeat(mean, 3, axis=-1))[..., 0]
+# ```
+# Pure green looks almost as light as white, and its mean is only one third: the mean is a poor
+# measure of lightness.
+# </details>
+#
+# ## What we saw
+
+# %%
+error = np.abs(lab.rgb_to_lab(lattice) - my_rgb_to_lab(lattice)).max()
+kept = 100 * (to_8_bit(lab.lab_to_rgb(rounded)) == to_8_bit(lattice)).all(axis=-1).mean()
+print(f"- Lab in float32 is within {error:.4f} units of the formula, and every 8-bit color comes back unchanged.")
+print(f"- Rounded to 8-bit Lab, {kept:.0f} % of the colors come back.")
+steps = batches.steps_per_epoch(split, settings)
+print(f"- The training split gives {steps:,} batches of {settings.batch_size} an epoch.")
+
+# %% [markdown]
+# - Colorizing in Lab means: L is given, a and b are predicted; the detail of the photo stays in L.
+# - The models see L / 100 and ab / 128. A flip or a turn comes before Lab.
+#
+# Next: [03 – the color prior](03_color_prior.ipynb), how often each color occurs, and what that has
+# to do with brown results.

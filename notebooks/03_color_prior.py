@@ -1,0 +1,321 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/03_color_prior.ipynb)
+#
+# # The color prior and the weights of Eq. 3
+#
+# **What you will learn**
+#
+# - how often each color occurs in photographs, and why that makes colorizers answer brown;
+# - how the paper's Eq. 3 turns those frequencies into a weight for each color;
+# - three mistakes that are easily made here, and what each does to the weights.
+#
+# **What it needs** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
+# minutes (once notebook 01 has fetched the photos).
+
+# %% cellView="form"
+# @title Setup (run this first)
+PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
+DATA = ""  # @param {type: "string"}
+USE_DRIVE = True  # @param {type: "boolean"}
+import pathlib, subprocess, sys  # noqa: E401
+
+here = pathlib.Path.cwd()
+root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
+if not root.exists():
+    url = "https://github.com/colorization-course/colorization-course"
+    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
+sys.path.insert(0, str(root))
+from colorlib import colab
+
+settings = colab.start(PROFILE, DATA, USE_DRIVE)
+
+# %%
+import numpy as np
+from colorlib import datasets, figures, lab, photos, prior
+
+split = datasets.prepare(settings)
+color_prior = prior.prepare(split, settings)
+
+# %% [markdown]
+# ## 1. Counting colors
+#
+# Notebook 02 took a photo apart into L, its lightness, and a and b, its color. Here we look at the
+# plane of a and b, and count how many pixels of the training photos lie where. The plane is cut
+# into squares, the **bins**, of `bin_width` = 8 ab units, and each pixel counts in its bin.
+#
+# Bins are centred on multiples of their width: a color belongs to bin number ⌊a / 8 + ½⌋. So gray,
+# a = b = 0, is the *middle* of a bin. This is the count of one photo, in five lines:
+
+
+# %%
+def my_count(path, width=8, half=16):
+    """How many pixels of a photo lie in each bin: (33, 33), rows a, columns b."""
+    a, b = np.moveaxis(lab.rgb_to_lab(np.asarray(photos.read(path)) / 255.0)[..., 1:], -1, 0)
+    edges = width * (np.arange(-half, half + 2) - 0.5)
+    return np.histogram2d(a.ravel(), b.ravel(), [edges, edges])[0].astype(int)
+
+
+# %% tags=["nbval-check-output"]
+path = split.paths("train")[0]
+mine, theirs = my_count(path), prior.count([path], bin_width=8)
+print("bins:", mine.shape)
+print("every pixel counted once:", mine.sum() == np.asarray(photos.read(path))[..., 0].size)
+print("colorlib counts the same:", np.abs(mine - theirs).sum() <= 2)
+
+# %% [markdown]
+# > **What the paper says, and what we do.** "Discretized (a\*, b\*) pairs in the full training
+# > set": how wide the bins are, the paper does not say. 8 units is a default of ours. We count
+# > *float* ab values: with 8-bit Lab, whose values are whole numbers, a bin 8 wide sometimes holds
+# > 8 of them and one 10.5 wide sometimes 10 and sometimes 11. And we leave **near-gray photos**
+# > out, in which no pixel has an |a| or |b| above 5: what they teach about color is nothing.
+#
+# These are all training photos. The scale is logarithmic: each step of the color bar is *ten times*
+# as many.
+
+# %%
+width = settings.bin_width
+figures.ab_planes({"pixels in each bin": color_prior.counts}, width, "pixels")
+
+# %% [markdown]
+# Everything crowds around gray. Vivid colors are rarer by factors of thousands: not because the
+# world has none, but because walls, roads, skies, skin and wood are many pixels, and most of them
+# dull.
+
+# %%
+share = color_prior.counts / color_prior.counts.sum()
+middle = len(share) // 2
+a, b = np.meshgrid(color_prior.centers, color_prior.centers, indexing="ij")
+print(f"in the gray bin alone           {100 * share[middle, middle]:5.1f} % of the pixels")
+print(f"within 20 units of gray         {100 * share[np.hypot(a, b) <= 20].sum():5.1f} %")
+print(f"more than 60 units from gray    {100 * share[np.hypot(a, b) > 60].sum():5.1f} %")
+print("the mean color                  a = {:.1f}, b = {:.1f}".format(*color_prior.mean_ab))
+
+# %% [markdown]
+# That is why colorizers answer brown. A model that is unsure, and is punished by the *squared*
+# distance, does best with the mean of what could be. The mean of many colors is a dull one.
+#
+# ## 2. From counts to p′
+#
+# Eq. 3 needs p′(a, b), how likely each color is. We make it a **density** on the square from -1 to
+# 1 in both a / 128 and b / 128: the share of pixels in a bin, divided by the bin's area Δ², where Δ
+# = 8 / 128. Summed over all bins, times Δ², it gives 1.
+#
+# A count of few photos is ragged, so it is **smoothed**: each bin's share is spread over its
+# neighbours by a Gaussian in the plane, of standard deviation σ = 5 ab units.
+
+
+# %%
+def my_density(counts, width, sigma):
+    """p′, smoothed: a density on [-1, 1] x [-1, 1]."""
+    half = len(counts) // 2
+    distance = width * np.subtract.outer(np.arange(-half, half + 1), np.arange(-half, half + 1))
+    gaussian = np.exp(-(distance**2) / (2 * sigma**2))  # along a; the same along b
+    spread = gaussian @ counts @ gaussian
+    return spread / (spread.sum() * (width / 128) ** 2)
+
+
+# %% tags=["nbval-check-output"]
+delta = width / 128
+p = my_density(color_prior.counts, width, settings.sigma)
+print("sum of p' times bin area:", round(float(p.sum() * delta**2), 6))
+print("colorlib's is the same:", np.allclose(p, color_prior.density, rtol=1e-3, atol=1e-6))
+
+# %%
+before = prior.density(color_prior.counts, width, 0)
+figures.ab_planes({"p′ as counted": before, "p′ smoothed, σ = 5": color_prior.density}, width, "density p′")
+
+# %% [markdown]
+# > **What the paper says, and what we do.** "Smoothed with the distribution of a Gaussian kernel":
+# > σ is not given, and 5 is a default of ours. The Gaussian is one of the *plane*. A well-known
+# > implementation smooths along the *list* of bins instead, row after row, so that the end of one
+# > row flows into the beginning of the next. Look:
+
+# %%
+line = np.exp(-0.5 * (np.arange(-4, 5) / (settings.sigma / width)) ** 2)
+two_spots = np.zeros_like(p)
+two_spots[middle, middle], two_spots[middle + 5, middle - 10] = 1, 1
+along_list = np.convolve(two_spots.ravel(), line, mode="same").reshape(p.shape)
+in_plane = my_density(two_spots, width, settings.sigma)
+planes = {"two bins": two_spots, "smoothed in the plane": in_plane / in_plane.max(), "along the list": along_list}
+figures.ab_planes(planes, width, "relative", logarithmic=False)
+
+# %% [markdown]
+# ## 3. Eq. 3: a weight for each color
+#
+# The more common a color, the less its errors shall count. Eq. 3 says
+#
+# $$v(a, b) \propto \frac{1}{(1 - \lambda)\, p'(a, b) + \lambda / 4},$$
+#
+# $$\sum_{a, b} p'(a, b)\, v(a, b)\, \Delta^2 = 1.$$
+#
+# - ∝ means *proportional to*: the second equation says to what.
+# - **λ** (lambda), between 0 and 1, mixes p′ with the *uniform* density, in which every color is
+#   equally likely. On a square of 2 × 2 that density is 1 / 4: hence λ / 4.
+# - λ = 1 gives every color the weight 1: Eq. 2 becomes Eq. 1. λ = 0 gives v = 1 / p′: extremely
+#   rare colors get extreme weights.
+# - The second equation makes the *mean* weight of a pixel 1.
+
+
+# %%
+def my_weights(p, lambda_, delta):
+    """Eq. 3."""
+    v = 1 / ((1 - lambda_) * p + lambda_ / 4)
+    return v / (p * v * delta**2).sum()
+
+
+# %% tags=["nbval-check-output"]
+v = my_weights(color_prior.density, settings.lambda_, delta)
+print("colorlib's is the same:", np.allclose(v, color_prior.weights))
+print("mean weight under p':", round(float((color_prior.density * v * delta**2).sum()), 6))
+one = my_weights(color_prior.density, 1, delta)
+print("λ = 1 gives weights from", round(float(one.min()), 6), "to", round(float(one.max()), 6))
+
+# %%
+figures.ab_planes({f"v, λ = {settings.lambda_:g}": v}, width, "weight v")
+
+# %% [markdown]
+# Painted onto photos: each pixel's color is looked up in the table. Bright places are those from
+# which a model trained with these weights learns most. The photos are the first three of the
+# validation split with at least a tenth of vivid pixels (chroma above 30).
+
+
+# %%
+def vivid(path):
+    ab = lab.rgb_to_lab(np.asarray(photos.read(path)) / 255.0)[..., 1:]
+    return np.mean(np.hypot(ab[..., 0], ab[..., 1]) > 30) > 0.1
+
+
+chosen = [path for path in split.paths("validation")[:200] if vivid(path)][:3] or split.paths("validation")[:1]
+images = [np.asarray(photos.read(path)) / 255.0 for path in chosen]
+painted = [color_prior.weight_of(lab.split(lab.rgb_to_lab(image))[1]) for image in images]
+figures.weights_on_photo(images, painted, [f"mean weight {weight.mean():.2f}" for weight in painted])
+
+# %% [markdown]
+# ## 4. What λ does
+#
+# Small λ: strong rebalancing. Large λ: hardly any. The paper gives no value; 0.5 is a default of
+# ours.
+
+# %%
+choices = (0.1, 0.25, 0.5, 0.75, 0.9, 1)
+tables = {f"λ = {x:g}": prior.weights(color_prior.density, width, x) for x in choices}
+figures.ab_planes(tables, width, "weight v")
+
+# %%
+for name, table in tables.items():
+    low, high = table.min(), table.max()
+    print(f"{name:9}  lightest {low:6.3f}   heaviest {high:7.2f}   ratio {high / low:7.1f}")
+
+# %% [markdown]
+# Where widgets work (Jupyter, Colab), the same under a slider:
+
+# %%
+from IPython.display import display
+from ipywidgets import FloatSlider, interact
+
+
+@interact(chosen=FloatSlider(settings.lambda_, min=0.05, max=1, step=0.05, description="λ", continuous_update=False))
+def show(chosen):
+    display(
+        figures.ab_planes({f"λ = {chosen:.2f}": prior.weights(color_prior.density, width, chosen)}, width, "weight v")
+    )
+
+
+# %% [markdown]
+# ## 5. What goes wrong with bin probabilities
+#
+# It is tempting to put *probabilities* into Eq. 3: the share of each bin, which sums to 1 without
+# any Δ². The formula looks the same. But the shares of a thousand bins are tiny numbers, and λ / 4
+# is not: beside 0.125, a share of 0.001 does not count. All weights become nearly equal, and the
+# rebalancing silently switches off.
+#
+# > **What the paper says, and what we do.** The paper calls p′ an "empirical probability" and adds
+# > λ / 4. The 4 fits only a *density* on the square [-1, 1] × [-1, 1], whose area is 4; so a
+# > density it is.
+
+# %%
+probabilities = color_prior.density * delta**2
+wrong = my_weights(probabilities, settings.lambda_, 1)
+figures.ab_planes({"p′ as a density": v, "p′ as probabilities": wrong}, width, "weight v")
+
+# %%
+print(f"heaviest weight over lightest, p′ as a density:       {v.max() / v.min():6.1f}")
+print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / wrong.min():6.1f}")
+
+# %% [markdown]
+# ## Exercises
+#
+# **Exercise 1.** The ratio of the heaviest weight to the lightest depends on the largest p′ alone
+# (where p′ is 0 the weight is heaviest). Write it as a formula of `p_max` and λ.
+
+
+# %%
+def ratio(p_max, lambda_):
+    """Heaviest weight over lightest."""
+    return None  # your code here
+
+
+# %%
+answer = ratio(p.max(), 0.5)
+if answer is None:
+    print("Write ratio above, run its cell, then run this one again.")
+else:
+    ratios = [table.max() / table.min() for table in tables.values()]
+    right = np.allclose([ratio(p.max(), x) for x in choices], ratios, rtol=0.01)
+    print("Right." if right else "Not yet. What is left of Eq. 3's fraction where p′ = 0, and where p′ = p_max?")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def ratio(p_max, lambda_):
+#     return 1 + 4 * p_max * (1 - lambda_) / lambda_
+# ```
+# </details>
+#
+# **Exercise 2.** Which λ makes the heaviest weight exactly ten times the lightest?
+
+# %%
+my_lambda = None  # your answer here
+
+# %%
+if my_lambda is None:
+    print("Set my_lambda above, run its cell, then run this one again.")
+else:
+    mine = prior.weights(color_prior.density, width, my_lambda)
+    found = mine.max() / mine.min()
+    print(f"The ratio is {found:.2f}.", "Right!" if abs(found - 10) < 0.1 else "Not yet.")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_lambda = 4 * p.max() / (9 + 4 * p.max())
+# ```
+# </details>
+#
+# ## What we saw
+
+# %%
+near, gray = 100 * share[np.hypot(a, b) <= 20].sum(), 100 * share[middle, middle]
+print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in the gray bin.")
+print(f"- With λ = {settings.lambda_:g}, gray weighs {v[middle, middle]:.2f} and the rarest colors {v.max():.1f}.")
+print(f"- The mean weight is 1 under the smoothed p′, and {color_prior.mean_weight:.2f} over the pixels as counted:")
+print("  smoothing moves some of the crowd at gray outwards, where weights are higher.")
+high, low = v.max() / v.min(), wrong.max() / wrong.min()
+print(f"- With probabilities in place of a density, the ratio falls from {high:.0f} to {low:.1f}.")
+
+# %% [markdown]
+# - The prior is kept in `prior.npz` beside the split, with its settings and the split's checksum;
+#   notebook 05 trains with it.
+#
+# Next: [04 – train the baseline](04_train_baseline.ipynb), with Eq. 1, in which every color weighs
+# the same.
