@@ -308,7 +308,7 @@ def tap_maps(model, L):
     names = models.taps(model.name.removesuffix("_colorizer"))
     inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
     maps = [np.asarray(tap)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
-    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 1.95)
+    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.15)
     show_photo(axes[0, 0], L[0, ..., 0], "L")
     for axis, name, plane in zip(axes[0, 1:], names, maps, strict=True):
         axis.imshow(plane)
@@ -333,7 +333,7 @@ def learning_curve(history, column="loss", floors=None):
         axes.text(epochs[-1], value, name, ha="right", va="bottom", color="0.35", size=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel=column.replace("_", " "), ylim=(0, None))
-    axes.legend()
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8)
     return figure
 
 
