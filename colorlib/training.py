@@ -151,7 +151,7 @@ class _Recorder(keras.callbacks.Callback):
         self.training, self.keeper, self.others, self.stopper = training, keeper, others, stopper
         self.state, self.settings, self.steps = training.state, training.settings, training.steps
         self.last_save = time.monotonic()
-        self.sums = None  # of the interrupted epoch
+        self.sums = ()  # of the interrupted epoch, each with its value
         self.forecast = _Forecast(training) if training.progress else None
         self.bar = tqdm(
             total=self.settings.epochs * self.steps,
@@ -163,15 +163,16 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.stopper.wait, self.stopper.best = self.state.wait, self.state.best
-        if self.state.step % self.steps:
-            sums = {name: variable for name, variable in self.others.items() if name.startswith("sums/")}
-            self.sums = [(variable, keras.ops.convert_to_numpy(variable)) for variable in sums.values()]
+        sums = [variable for name, variable in self.others.items() if name.startswith("sums/")]
+        interrupted = bool(self.state.step % self.steps)
+        self.sums = [(variable, keras.ops.convert_to_numpy(variable) * interrupted) for variable in sums]
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begin = time.perf_counter() - self.state.seconds
-        for variable, value in self.sums or ():  # Keras has just set them to zero
+        # Keras has just set some of them to zero, but not those of metrics that have yet to see their first batch.
+        for variable, value in self.sums:
             variable.assign(value)
-        self.sums = None
+        self.sums = ()
 
     def on_train_batch_end(self, batch, logs=None):
         state = self.state

@@ -1,0 +1,63 @@
+"""A training so small that it can be killed a hundred times: what the tests and the benchmark of resuming share."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+from colorlib import datasets, prior, settings
+
+TIMES = {"seconds", "photos_per_second", "saved"}  # what an interrupted and an uninterrupted training may differ in
+
+
+def make_split(folder, train=18, validation=6, seed=0):
+    """A split of small colorful PNG files, made in `folder`."""
+    home = folder / "photos"
+    home.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    photos = []
+    for number in range(train + validation):
+        corners = generator.integers(0, 256, (3, 3, 3), np.uint8)
+        path = home / f"{number:03}.png"
+        Image.fromarray(corners).resize((32, 32), Image.Resampling.BILINEAR).save(path)
+        photos.append(datasets.describe(path.name, path.read_bytes()))
+    return datasets.Split("tiny", home, home, tuple(photos[:train]), tuple(photos[train:]), ())
+
+
+def make_settings(folder, **changes):
+    """A few steps of the smallest model, a checkpoint every second step."""
+    chosen = dict(
+        data_folder=folder / "data",
+        results_folder=folder / "results",
+        image_size=32,
+        batch_size=4,
+        epochs=3,
+        patience=2,
+    )
+    chosen |= dict(backbone="mobilenet", efficientnet="mobilenet", dropout=0.3, head_stride=4, checkpoint_steps=2)
+    return settings.load("sample", **chosen | dict(cache="none") | changes)
+
+
+def make_prior(split, chosen):
+    return prior.prepare(split, chosen, progress=False)
+
+
+def ending(run):
+    """All that a training ends with, times aside, as comparable values: bytes of each array, state, history.csv."""
+    found = run.newest()
+    state = json.loads(json.dumps(vars(found.state)))
+    for row in [state, *state["history"]]:
+        for name in TIMES & row.keys():
+            del row[name]
+    rows = (run.folder / "history.csv").read_text().splitlines()
+    table = [",".join(row.split(",")[:-2]) for row in rows]  # without the times, which come last
+    arrays = {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in found.arrays.items()}
+    return {"arrays": arrays, "state": state, "table": table}
+
+
+def differences(one, other):
+    """What differs between two endings, in words; empty when they are equal to the last bit."""
+    found = [f"state {key}" for key in one["state"] if one["state"][key] != other["state"].get(key)]
+    found += ["history.csv"] if one["table"] != other["table"] else []
+    names = one["arrays"].keys() | other["arrays"].keys()
+    return found + sorted(name for name in names if one["arrays"].get(name) != other["arrays"].get(name))
