@@ -8,16 +8,20 @@ import dataclasses
 import functools
 import io
 import os
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 
 import keras
 import numpy as np
+import requests
 import tensorflow as tf
 from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, lab, photos, runs
+from colorlib import ColorlibError, colab, lab, photos, runs, sample
+from colorlib.download import write
 from colorlib.settings import MODELS
 
 BATCH = 8  # photos a forward pass
@@ -52,7 +56,9 @@ def predict(photographs: list, model: keras.Model) -> np.ndarray:
     size = model.input_shape[1]
     small = [photo.image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0) for photo in photographs]
     L = lab.lightness(np.stack(small).astype(np.float32) / 255)[..., None] / lab.L_SCALE
-    return np.asarray(model.predict_on_batch(L))
+    if len(L) < BATCH:  # compiling for every size of a batch would take longer than it saves
+        return np.asarray(model(L, training=False))
+    return model.predict_on_batch(L)
 
 
 def paint(photo, ab, strength: float = 1.0, over=map) -> Image.Image:
@@ -217,6 +223,39 @@ def trained_model(settings, run="") -> keras.Model:
         )
     print(f"Colors by the run {wanted}, epoch {trained[wanted].best_epoch}.")
     return trained[wanted].build_model()
+
+
+def gather(source: str, settings) -> list[Path]:
+    """The photos that a reader means by `source`: notebook 08's form.
+
+    "": two color photographs of the sample, which no model has learned from; only their lightness is looked at.
+    "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
+    on Drive too. Raises `ColorlibError` when there is nothing there.
+    """
+    folder = settings.data_folder / "yours"
+    if not source:
+        return [Path(str(resources.files(package) / inside)) for _, package, inside, _ in sample.PHOTOGRAPHS["test"]]
+    if source == "upload":
+        return colab.upload(folder)
+    if source.startswith(("http://", "https://")):
+        return [_downloaded(source, folder)]
+    if not Path(source).expanduser().exists():
+        raise ColorlibError(
+            f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
+        )
+    return [Path(source).expanduser()]
+
+
+def _downloaded(address, folder):
+    try:
+        # Some servers, Wikimedia's among them, refuse clients that do not say who they are.
+        response = requests.get(address, timeout=30, headers={"User-Agent": "colorlib, a course on colorization"})
+        response.raise_for_status()
+    except requests.RequestException as error:
+        raise ColorlibError(f"{address} could not be downloaded: {error}") from None
+    path = folder / (Path(urllib.parse.unquote(urllib.parse.urlparse(address).path)).name or "photo")
+    write(path, response.content)
+    return path
 
 
 def _validation_mse(run):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, batches, lab, runs
@@ -24,11 +25,18 @@ TRAINING_PHOTOS = 2000  # at most this many tell the mean color, and the best on
 def answer_of(model: keras.Model):
     """The answer of a colorizer. Photos of another size than the model's are scaled for it, and its ab back."""
 
+    size = model.input_shape[1]
+
+    # One signature: a last, smaller batch would be traced anew.
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 1))])
+    def forward(L):
+        return model(L, training=False)
+
     def answer(L, ab):
-        size = model.input_shape[1]
-        scaled = L if L.shape[1] == size else keras.ops.image.resize(L, (size, size), antialias=True)
-        predicted = model.predict_on_batch(scaled)
-        return predicted if L.shape[1] == size else keras.ops.image.resize(predicted, L.shape[1:3])
+        if L.shape[1] == size:
+            return forward(L)
+        predicted = forward(keras.ops.image.resize(L, (size, size), antialias=True))
+        return keras.ops.image.resize(predicted, L.shape[1:3])
 
     return answer
 
@@ -71,7 +79,7 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
     photos = split.photos(part)
     if not photos:
         raise ColorlibError(f"The {part} part of {split.dataset} is empty: there is nothing to score.")
-    trivial = trivial_answers(split, settings)
+    models, trivial = tuple(answers), trivial_answers(split, settings)
     answers = {**answers, **trivial, "truth at 1/4 chroma": quarter_chroma}
     seconds = len(photos) * len(answers) * settings.image_size**2 * 1e-6 / (os.cpu_count() or 1)
     print(f"Scoring {len(answers)} answers on {len(photos):,} photos: about {max(seconds / 60, 0.1):.1f} minutes.")
@@ -92,8 +100,8 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
         plane = (planes / counts).reshape(-1, SIDE, SIDE)
     return Scores(
         answers=tuple(answers),
+        models=models,
         trivial=tuple(trivial),
-        ceilings=("truth at 1/4 chroma",),
         paths=tuple(photo.path for photo in photos),
         part=part,
         sums=sums,
@@ -141,11 +149,12 @@ _COLUMNS = dict(zip(list(PAPER)[1:], ("val_loss", "val_argmax_agreement", "loss"
 class Table1:
     """The paper's table beside ours, and the honest one.
 
-    ours: model -> what `record` says of its run; scores: all answers on the test photos; markdown: both tables and what
-    explains their differences, ready to print.
+    ours: model -> what `record` says of its run; answers: model -> its answer (see `answer_of`); scores: all answers on
+    the test photos; markdown: both tables and what explains their differences, ready to print.
     """
 
     ours: dict
+    answers: dict
     scores: Scores
     markdown: str
 
@@ -207,7 +216,7 @@ def table1(settings, split, progress: bool = True) -> Table1:
     (settings.results_folder / "table1.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     with (settings.results_folder / "table1.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(table_rows(ours, scores))
-    return Table1(ours, scores, "\n\n".join(parts))
+    return Table1(ours, answers, scores, "\n\n".join(parts))
 
 
 def markdown(rows) -> str:
@@ -273,7 +282,7 @@ def scores_table(scores: Scores) -> str:
         cells = [answer]
         for name, measure in MEASURES.items():
             low, high = scores.interval(answer, name)
-            mark = " †" if answer not in (*scores.trivial, *scores.ceilings) and scores.unbeaten(answer, name) else ""
+            mark = " †" if answer in scores.models and scores.unbeaten(answer, name) else ""
             cells.append(
                 f"{scores.value(answer, name):.{measure.decimals}f} ± {(high - low) / 2:.{measure.decimals}f}{mark}"
             )
@@ -289,13 +298,15 @@ def remarks(scores: Scores) -> list[str]:
         f"{LOSSLESS:.1f} dB, the error of rounding to 8 bits.",
         "† does not beat every trivial answer: the interval of the paired difference reaches 0.",
     ]
-    for answer in scores.answers:
-        if answer not in (*scores.trivial, *scores.ceilings):
-            failed = {m.heading: scores.unbeaten(answer, name) for name, m in MEASURES.items()}
-            told = [f"in {heading} not {', '.join(rivals)}" for heading, rivals in failed.items() if rivals]
-            lines.append(
-                f"**{answer}** beats " + ("all trivial answers in all." if not told else "; ".join(told) + ".")
-            )
+    for answer in scores.models:
+        failed = {}
+        for name, measure in MEASURES.items():
+            if rivals := scores.unbeaten(answer, name):
+                failed.setdefault(", ".join(rivals), []).append(measure.heading)
+        told = [f"{rivals} in {', '.join(headings)}" for rivals, headings in failed.items()]
+        lines.append(
+            f"**{answer}** " + (f"does not beat {'; nor '.join(told)}." if told else "beats them all, in all.")
+        )
     return lines
 
 
@@ -307,7 +318,7 @@ def table_rows(ours: dict, scores: Scores):
             yield "paper", model, row, value, "", "", PAPER.get(row, {}).get(model, ""), ""
     for answer in scores.answers:
         for name, measure in MEASURES.items():
-            unbeaten = scores.unbeaten(answer, name) if answer in ours else []
+            unbeaten = scores.unbeaten(answer, name) if answer in scores.models else []
             yield (
                 "test",
                 answer,

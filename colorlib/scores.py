@@ -78,17 +78,17 @@ def class_weights(counts) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Scores of several answers on the same photos, photo by photo.
+    """Scores of several answers on the same photos, photo by photo: of `models`, of `trivial` ones, of the ceiling.
 
     sums: float64 (answers, photos, measures), and shares: (photos, measures): a measure is the ratio of their means
     over photos. samples: (resamples, answers, measures), the measures of each resample of the photos. plane:
     (answers, SIDE, SIDE), the mean squared error, in ab units², by true color; NaN where no pixel is. neutral:
-    share of pixels with R = G = B. ceilings: the answers that see the truth.
+    share of pixels with R = G = B.
     """
 
     answers: tuple[str, ...]
+    models: tuple[str, ...]
     trivial: tuple[str, ...]
-    ceilings: tuple[str, ...]
     paths: tuple[str, ...]
     part: str
     sums: np.ndarray

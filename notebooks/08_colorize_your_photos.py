@@ -1,0 +1,257 @@
+# %% [markdown]
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/08_colorize_your_photos.ipynb)
+#
+# # Colorize your own photos
+#
+# **What you will learn**
+# - how a model that sees small squares puts a photo of any size into color without losing one detail of it;
+# - what to do with a color that no screen can show;
+# - what such a model cannot know, and must guess.
+#
+# **What it needs.** One trained model, from notebooks 04, 05 or 06; better all three. In the `sample` profile it trains
+# the missing ones itself. No GPU: a photo takes a second or two.
+#
+# | profile | sample | classroom | paper |
+# |---|---|---|---|
+# | minutes | 1 (and 4 more if nothing is trained) | 2 (estimate) | 2 (estimate) |
+
+# %% cellView="form"
+# @title Setup (run this first)
+PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
+DATA = ""  # @param {type: "string"}
+USE_DRIVE = True  # @param {type: "boolean"}
+import pathlib, subprocess, sys  # noqa: E401
+
+here = pathlib.Path.cwd()
+root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
+if not root.exists():
+    url = "https://github.com/colorization-course/colorization-course"
+    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
+sys.path.insert(0, str(root))
+from colorlib import colab
+
+settings = colab.start(PROFILE, DATA, USE_DRIVE)
+
+# %%
+import numpy as np
+from PIL import Image
+
+from colorlib import colorize, figures, lab, photos, runs, training
+from colorlib.settings import MODELS
+
+# %% [markdown]
+# ## Your photo
+#
+# Say where it is, and run the cell:
+#
+# - `upload`: choose files on your computer (on Colab);
+# - an address that begins with `https://`;
+# - a path, such as `/content/drive/MyDrive/grandmother.jpg`, or that of a whole folder;
+# - nothing: two photographs that come with the course. They are in color, but the model is shown only their lightness.
+
+# %% cellView="form"
+PHOTO = ""  # @param {type: "string"}
+paths = colorize.gather(PHOTO, settings)
+path = next((path for path in paths if path.is_file()), None) or next(p for p in sorted(paths[0].rglob("*.*")))
+
+# %% tags=["nbval-check-output"]
+photo = photos.read_whole(path)
+print(path.name, photo.image.size, photo.image.mode, *photo.notes)
+
+# %% [markdown]
+# `photos.read_whole` turns a photo upright when its camera held it sideways, converts its colors to sRGB, and keeps
+# the full depth of a 16-bit scan.
+#
+# ## The models
+#
+# A model that is not trained yet is trained now on `sample`. In the other profiles, run the notebook that is named; one
+# model is enough to go on.
+
+# %%
+models = {}
+for name in MODELS:
+    if runs.Run(settings, name).best_epoch == 0 and settings.profile == "sample":
+        training.train(name, settings)
+    if runs.Run(settings, name).best_epoch:
+        models[name] = runs.Run(settings, name).build_model()
+    else:
+        print(f"{name} is not trained yet. Notebook {colorize.NOTEBOOKS[name]} trains it.")
+print("Here are:", ", ".join(models))
+
+# %% [markdown]
+# ## One photo in color
+#
+# `colorize` takes a path, an image or an array, and gives an image of the same size. Move the slider: gray on its left,
+# color on its right. (Where the slider does not work, on GitHub for instance, look at the two below it.)
+
+# %%
+model = models.get("rebalanced") or next(iter(models.values()))
+before = Image.fromarray(np.asarray(colorize.colorize(path, model, strength=0)))
+after = colorize.colorize(path, model)
+figures.before_after(before, after)
+
+# %%
+figures.photo_row([before, after], ["before", "after"], columns=2, size=3.4)
+
+# %% [markdown]
+# The `sample` models have seen five photographs, for a minute each. They know oranges and skies from those five, and
+# little else: expect strange colors. Models of the `classroom` and `paper` profiles have seen thousands.
+#
+# ## How it works
+#
+# The model takes squares of one size. So the photo is made small for it, and the small $a$ and $b$ that it predicts are
+# made large again. **The lightness is that of the original**, pixel by pixel. Eyes see detail in lightness, and hardly
+# in color: that is why blurred colors do not hurt. (JPEG and television do the same.)
+
+# %% tags=["nbval-check-output"]
+size = model.input_shape[1]
+small = photo.image.resize((size, size), Image.Resampling.BILINEAR)
+L_small = lab.rgb_to_lab(np.asarray(small, np.float32) / 255)[None, ..., :1] / 100
+ab_small = np.asarray(model(L_small))
+print("the model sees", L_small.shape, "and predicts", ab_small.shape)
+
+# %%
+L = lab.rgb_to_lab(np.asarray(photo.image, np.float32) / 255)[..., 0]
+a, b = (
+    np.asarray(Image.fromarray(ab_small[0, ..., i] * 128).resize(photo.image.size, Image.Resampling.BILINEAR))
+    for i in (0, 1)
+)
+by_hand = lab.lab_to_rgb(np.stack([L, a, b], axis=-1))
+figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.4)
+
+# %% [markdown]
+# ### Colors that no screen can show
+#
+# The two are alike, but not the same. A very light pixel cannot also be very blue: $L = 95$ with $b = -50$ is outside
+# sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes the lightness too. `colorlib` keeps $L$ and
+# the direction of $(a, b)$, and shrinks their length to what fits: by the largest factor $k \le 1$ for which
+# $(L, ka, kb)$ lies in sRGB.
+
+
+# %%
+def fits(color):
+    return bool(np.all((lab.lab_to_linear(color) >= -1e-4) & (lab.lab_to_linear(color) <= 1.001)))
+
+
+color = np.array([95.0, 0.0, -50.0])
+k = max(k for k in np.linspace(0, 1, 1001) if fits(color * [1, k, k]))
+
+# %% tags=["nbval-check-output"]
+shrunk = lab.rgb_to_lab(colorize.in_gamut(color[None].astype(np.float32)))[0]
+print(f"k = {k:.2f}: b = {k * color[2]:.0f}, L = {color[0]:.0f}")
+print(f"colorlib:  b = {shrunk[2]:.0f}, L = {shrunk[0]:.0f}")
+clipped = lab.rgb_to_lab(lab.lab_to_rgb(color.astype(np.float32)))
+print(f"cut off:   b = {clipped[2]:.0f}, L = {clipped[0]:.0f}")
+
+# %% tags=["nbval-check-output"]
+L_after = lab.lightness(np.asarray(after, np.float32) / 255)
+print("largest change of L at most 0.5:", bool(np.abs(L_after - L).max() <= 0.5))
+print("same size:", after.size == photo.image.size)
+
+# %% [markdown]
+# ## Stronger and weaker
+#
+# `strength` multiplies the predicted chroma. A model that minimizes a squared error is too pale (notebook 07), so that
+# 1.5 may look better than 1. It cannot make a wrong color right.
+
+# %%
+strengths = (0, 0.5, 1, 1.5)
+small_photo = photo.image.copy()
+small_photo.thumbnail((320, 320))
+colored = [colorize.colorize(small_photo, model, strength) for strength in strengths]
+figures.photo_row(colored, [f"strength {strength}" for strength in strengths])
+
+# %% [markdown]
+# ## The models next to each other
+
+# %%
+colored = [colorize.colorize(small_photo, each) for each in models.values()]
+figures.photo_row([small_photo.convert("L"), *colored], ["gray", *models])
+
+# %% [markdown]
+# ## What such a model cannot know
+#
+# Here are two photos: the original colors, and the same with $a$ and $b$ turned by a third of a circle. A gray
+# photograph of both is **the same**. So the model gives the same answer for both, and is wrong for at least one. It can
+# know that skies are often blue. It cannot know the color of a dress, a car or a painted door: nobody can, from
+# lightness alone.
+
+# %%
+truth = lab.rgb_to_lab(np.asarray(small_photo, np.float32) / 255)
+turn = np.exp(2j * np.pi / 3)
+turned = (truth[..., 1] + 1j * truth[..., 2]) * turn
+other = colorize.in_gamut(np.stack([truth[..., 0], turned.real, turned.imag], axis=-1).astype(np.float32))
+L_of_both = [lab.lightness(np.asarray(image, np.float32)) for image in (np.asarray(small_photo) / 255, other)]
+shown = [small_photo, other, L_of_both[0] / 100, L_of_both[1] / 100]
+figures.photo_row(shown, ["a photo", "another one", "its gray", "its gray"])
+
+# %% tags=["nbval-check-output"]
+difference = np.abs(L_of_both[0] - L_of_both[1]).max()
+print("the same gray, but for less than half a unit of L:", bool(difference < 0.5))
+
+# %% [markdown]
+# ## A whole folder
+#
+# Files that are no photos are skipped, counted and named. What is in color already is not done again. Your
+# photos themselves are never touched. The results are PNG files, which lose nothing.
+
+# %%
+out = settings.results_folder / "colorized"
+report = colorize.colorize_files(paths, out, settings)
+
+# %% tags=["nbval-check-output"]
+print("in color:", len(report.written) + len(report.kept), " skipped:", len(report.failed))
+
+# %% [markdown]
+# The same from a terminal, with a folder of your own: `python -m colorlib colorize my_photos --out in_color`.
+#
+# **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the input's
+# lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors outside sRGB.
+# We keep every pixel's own lightness, and shrink the chroma where it must.
+#
+# ## Exercises
+#
+# **Exercise 1.** What does the photo look like if you keep the model's colors and throw the lightness away? Put a
+# constant lightness of 60 into `flat`.
+
+# %%
+flat = np.stack([L, a, b], axis=-1)  # change this: L must be 60 everywhere
+print("right" if np.ptp(flat[..., 0]) == 0 and flat[0, 0, 0] == 60 else "not yet: L is still the photo's")
+figures.photo_row([lab.lab_to_rgb(flat.astype(np.float32))], columns=1, size=3.4)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# flat = np.stack([np.full_like(L, 60), a, b], axis=-1)
+# ```
+# Nothing can be recognized any more. All that you saw in the photo was lightness.
+# </details>
+#
+# **Exercise 2.** Colorize the photo in color once more: feed `after`, which is a color image, to `colorize` again. Will
+# the result be the same as `after`? Decide, then set `same` and run.
+
+# %%
+same = None  # True or False
+again = np.asarray(colorize.colorize(after, model), int)
+nearly = np.abs(again - np.asarray(after, int)).mean() < 2
+print("right" if same is nearly else "not right, or not answered yet")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# `same = True`, but for rounding: the lightness of `after` is that of the photo, and the model sees nothing else.
+# </details>
+#
+# ## What we saw
+
+# %%
+change = np.abs(L_after - L).max()
+outside = 1 - np.mean(np.all((by_hand > 0) & (by_hand < 1), axis=-1))
+print(f"{photo.image.width * photo.image.height / 1e6:.1f} megapixels in color, predicted at {size} × {size}.")
+print(f"Largest change of L: {change:.2f}. Pixels on the edge of sRGB or beyond it: {outside:.1%}.")
+print(f"Models at hand: {', '.join(models)}. Photos written: {len(report.written) + len(report.kept)}.")
+
+# %% [markdown]
+# You have come to the end of the series: from an archive of photos to a model, and from a gray photo of yours to one
+# in color. **Next:** go back to [04_train_baseline](04_train_baseline.ipynb) with your own folder of photos as `DATA`.
