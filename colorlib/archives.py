@@ -8,10 +8,10 @@ refused, and the error names the member. Memory holds one member at a time.
 import dataclasses
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-from colorlib import ColorlibError, download
+from colorlib import ColorlibError
 
 BLOCK = 512
 LARGEST = 64 << 20  # bytes of one member that is to be read: no photograph comes near
@@ -151,16 +151,20 @@ def safe_path(folder: Path, name: str, archive: str) -> Path:
     return path
 
 
-def unpack(
-    chunks: Iterable[bytes], folder: Path, wanted: Callable[[str], bool], archive: str
-) -> Iterator[tuple[Member, Path]]:
-    """Write the wanted members of an archive below `folder`, each whole or not at all, and yield them one by one."""
-    reader = Reader(chunks)
+def read(chunks: Iterable[bytes], archive: str, wanted: Container[str] | None = None) -> Iterator[tuple[Member, bytes]]:
+    """The members of a whole archive: the wanted ones (None: all), by name, with their contents, the others with None.
+
+    Raises `ArchiveError` if a wanted name comes twice: which one would be the photo?
+    """
+    reader, came = Reader(chunks), set()
     for member in members(reader, archive):
-        if wanted(member.name):
-            path = safe_path(folder, member.name, archive)
-            download.write(path, content(reader, member, archive))
-            yield member, path
+        if wanted is not None and member.name not in wanted:
+            yield member, None
+            continue
+        if member.name in came:
+            raise ArchiveError(f"{archive}: member {member.name!r} comes twice.")
+        came.add(member.name)
+        yield member, content(reader, member, archive)
 
 
 def gunzip(chunks: Iterable[bytes], archive: str) -> Iterator[bytes]:

@@ -240,6 +240,18 @@ def fetch(source: Source, target: Path, sha256: str, progress: bool = True) -> P
     return target
 
 
+def verify(source: Source, sha256: str, progress: bool = True) -> None:
+    """Raise `ColorlibError` unless the SHA-256 of the whole of `source` is the published one."""
+    digest = hashlib.sha256()
+    with bar(source.size, 0, f"verifying {source.name}", progress) as done:
+        for chunk in watched(source.chunks(0, source.size), done):
+            digest.update(chunk)
+    if digest.hexdigest() != sha256:
+        raise ColorlibError(
+            f"{source.address} is damaged: its SHA-256 is {digest.hexdigest()}, published is {sha256}. Get it again."
+        )
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: at no moment does `path` hold half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -260,8 +272,8 @@ def require_space(folder: Path, number: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < number:
         raise ColorlibError(
-            f"{what} needs {number / 1e9:.2f} GB, and {folder} has {free / 1e9:.2f} GB free. Make room, or choose another "
-            "folder (the setting `data_folder`) or a smaller fraction."
+            f"{what} needs {number / 1e9:.2f} GB, and {folder} has {free / 1e9:.2f} GB free. Make room, or choose "
+            "another folder (the setting `data_folder`) or a smaller fraction."
         )
 
 
@@ -290,6 +302,13 @@ def bar(total: int, initial: int = 0, name: str = "", progress: bool = True) -> 
         leave=False,
         mininterval=0.5,
     )
+
+
+def watched(chunks, done: tqdm):
+    """The same chunks, counted in a progress bar."""
+    for chunk in chunks:
+        done.update(len(chunk))
+        yield chunk
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -28,7 +28,6 @@ FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
-PHOTOS = (".jpg", ".jpeg", ".png")
 TRIES = 3  # readings of a stretch or photo that comes damaged
 
 
@@ -97,9 +96,9 @@ class Journal:
 def sample(source, number: int, total: int, seed: int, keep: Callable, journal: Journal, progress=True) -> list[dict]:
     """`number` of an archive's `total` photos, exactly; each class with its share, from several stretches of it.
 
-    keep: called with (member, content) of each photo, from several threads. It gives a dict that is remembered, or
-    raises `ColorlibError` if that is no photo: then the next one takes its place. Returns the kept and the refused in
-    the archive's order: dicts of name, size, start, offset and what `keep` gave, or "skipped", the reason.
+    keep: called with (member, content) of each photo, from several threads. It gives a dict that is remembered; if that
+    has "skipped", a reason why it is no photo, the next one takes its place. Returns the kept and the skipped in the
+    archive's order: dicts of name, size, start, offset and what `keep` gave.
     """
     if source.ranges:
         taken = _by_ranges(source, number, total, seed, keep, journal, progress)
@@ -185,7 +184,8 @@ def find_classes(source, total: int, journal: Journal, progress=True) -> list[Ex
 
 def largest_remainder(sizes: list[float], number: int) -> list[int]:
     """`number` shared over groups in proportion to their sizes, in integers that sum to it (Hamilton's method)."""
-    ideal = [fractions.Fraction(size) * number / sum(map(fractions.Fraction, sizes)) for size in sizes]
+    total = sum(map(fractions.Fraction, sizes))
+    ideal = [fractions.Fraction(size) * number / total for size in sizes]
     shares = [math.floor(share) for share in ideal]
     by_remainder = sorted(range(len(sizes)), key=lambda i: (shares[i] - ideal[i], i))
     for i in by_remainder[: number - sum(shares)]:
@@ -251,7 +251,7 @@ def _take_between(source, low, high, segment, keep, journal, bar):
     for member in archives.members(reader, source.name, source.size):
         if member.start >= high:
             return
-        if not member.name.lower().endswith(PHOTOS):
+        if not is_photo(member):
             continue
         entry = _keep(source, member, archives.content(reader, member, source.name), keep)
         journal.add(segment=segment.start, **entry)
@@ -267,8 +267,7 @@ def _in_one_pass(source, number, total, seed, keep, journal, progress):
     phase, owed = random.Random(seed).randrange(total), 0
     with download.bar(source.size, 0, source.name, progress) as bar:
         reader = archives.Reader(source.chunks(0, source.size))
-        photos = (m for m in archives.members(reader, source.name, source.size) if m.name.lower().endswith(PHOTOS))
-        for i, member in enumerate(photos):
+        for i, member in enumerate(filter(is_photo, archives.members(reader, source.name, source.size))):
             bar.update(member.start - bar.n)
             owed += ((i + 1) * number + phase) // total - (i * number + phase) // total
             if owed and member.start not in known:
@@ -281,12 +280,11 @@ def _in_one_pass(source, number, total, seed, keep, journal, progress):
 
 def _keep(source, member: Member, data: bytes, keep) -> dict:
     """What `keep` says of a photo; one that it refuses is read once more, in case it came damaged."""
-    try:
-        return dataclasses.asdict(member) | keep(member, data)
-    except ColorlibError as error:
-        if source.ranges and (again := source.read(member.offset, member.offset + member.size)) != data:
-            return _keep(source, member, again, keep)
-        return dataclasses.asdict(member) | {"skipped": str(error)}
+    entry = dataclasses.asdict(member) | keep(member, data)
+    if "skipped" in entry and source.ranges:
+        again = source.read(member.offset, member.offset + member.size)
+        return dataclasses.asdict(member) | keep(member, again)
+    return entry
 
 
 def _kept(journal: Journal, segment: _Segment) -> int:
@@ -336,6 +334,11 @@ def _probe(source, journal: Journal, start: int, stop: int, window: int) -> list
             at += BLOCK + archives.padded(0 if info.isdir() else info.size)
         journal.add(probe=key, members=found)
     return journal.probes[key]
+
+
+def is_photo(member: Member) -> bool:
+    """Whether a member is named like a photo."""
+    return member.name.lower().endswith((".jpg", ".jpeg", ".png"))
 
 
 def _label(member: Member) -> str:

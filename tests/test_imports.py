@@ -17,7 +17,7 @@ ORDER = [
     ["download"],
     ["archives", "ranges"],
     ["photos", "lab", "sample"],
-    ["datasets", "prior"],
+    ["splits", "published", "datasets", "prior"],
     ["batches", "losses", "models", "checkpoints", "runs"],
     ["training"],
     ["scores", "evaluation", "colorize"],
