@@ -9,8 +9,8 @@ import os
 import re
 import shutil
 import threading
-import time
 from pathlib import Path
+from time import sleep
 
 import requests
 from tqdm.auto import tqdm
@@ -123,6 +123,7 @@ class Source:
         with self._request(0, 1) as response:
             self._ranges = response.status_code == 206
             if self._ranges:
+                self._count(len(response.content))
                 self._version = response.headers.get("Last-Modified")
                 return self._size_in(response, 0)
             if "Content-Length" not in response.headers:
@@ -202,7 +203,7 @@ class Source:
         wait = min(LONGEST_WAIT, max(cut.wait, 0.5 * 2**failures))
         if wait > 5:
             tqdm.write(f"{self.name}: {cut}; trying again in {wait:.0f} s.")
-        time.sleep(wait)
+        sleep(wait)
 
 
 def fetch(source: Source, target: Path, sha256: str, progress: bool = True) -> Path:
