@@ -363,23 +363,6 @@ def photo_table(rows, labels, size=1.7):
 
 
 @quiet
-def error_over_ab(planes, bin_width=10):
-    """Root mean squared error by true color, one panel an answer, on one scale. planes: name -> (n, n) mean squared
-    error in ab units², rows a, the middle bin neutral; NaN, left white, where no photo has the color."""
-    reach = (len(next(iter(planes.values()))) // 2 + 0.5) * bin_width
-    errors = {name: np.sqrt(plane) for name, plane in planes.items()}
-    top = max(np.nanmax(error) for error in errors.values())
-    figure, axes = panels(1, len(planes), 2.6 * len(planes) + 1, 3, sharey=True)
-    for axis, (name, error) in zip(axes[0], errors.items(), strict=True):
-        shown = axis.imshow(error, origin="lower", extent=(-reach, reach) * 2, vmin=0, vmax=top)
-        axis.set(title=name, xlabel="blue  ←  b  →  yellow", xlim=(-115, 105), ylim=(-95, 105))
-        axis.plot(0, 0, "+", color="white")
-    axes[0, 0].set_ylabel("green  ←  a  →  red")
-    figure.colorbar(shown, ax=axes, label="error, ab units", shrink=0.85)
-    return figure
-
-
-@quiet
 def colorfulness_of_photos(truth, predicted):
     """Predicted colorfulness against the truth's, a point a photo. predicted: name -> (photos,); truth: (photos,)."""
     figure, axes = panels(1, 1, 4.2, 4)

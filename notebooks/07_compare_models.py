@@ -222,7 +222,8 @@ figure
 
 # %%
 planes = dict(zip(table.scores.answers, table.scores.plane, strict=True))
-figure = figures.error_over_ab({name: planes[name] for name in table.answers})
+errors = {name: np.sqrt(planes[name]) for name in table.answers}
+figure = figures.ab_planes(errors, scores.BIN, "error, ab units", logarithmic=False)
 figures.save(figure, "error_over_ab", settings)
 figure
 

@@ -1,0 +1,376 @@
+"""Photographs of every kind in, the same in color out: lightness, size and metadata kept, failures named."""
+
+import io
+import os
+import re
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from skimage.color import rgb2lab
+
+from colorlib import ColorlibError, colorize, lab, photos, runs, settings
+
+
+@pytest.fixture(scope="session")
+def model():
+    """Colors that depend on the lightness: reddish where it is light, bluish where it is dark, and strong."""
+    L = keras.Input((32, 32, 1))
+    return keras.Model(L, keras.layers.Concatenate()([0.5 * L, 1.2 * L - 0.6]))
+
+
+def gray_photo(size=(67, 45), seed=0):
+    """A gray photo of all levels, with fine detail."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0, 255, size[0])[None] + rng.normal(0, 12, (size[1], size[0]))
+    return Image.fromarray(np.clip(ramp, 0, 255).astype(np.uint8))
+
+
+def reference_L(image):
+    return rgb2lab(np.asarray(image.convert("RGB")))[..., 0]
+
+
+def assert_same_lightness(one, other, most=0.5):
+    assert one.size == other.size
+    assert np.abs(reference_L(one) - reference_L(other)).max() <= most
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 2), (32, 32), (257, 131), (1400, 900)])
+def test_any_size_and_shape_keeps_every_detail(model, size):
+    image = gray_photo(size)
+    colored = colorize.colorize(image, model)
+    assert colored.mode == "RGB"
+    assert_same_lightness(image, colored)
+
+
+def test_it_is_in_color_as_predicted(model):
+    colored = np.asarray(colorize.colorize(Image.new("L", (40, 30), 150), model))
+    L = reference_L(Image.new("L", (1, 1), 150))[0, 0] / 100
+    expected = [100 * L, 64 * L, 128 * (1.2 * L - 0.6)]
+    np.testing.assert_allclose(rgb2lab(colored)[15, 20], expected, atol=1.0)
+
+
+def test_strength_multiplies_chroma(model):
+    image = Image.new("L", (20, 20), 128)
+    chroma = [np.hypot(*rgb2lab(np.asarray(colorize.colorize(image, model, s)))[9, 9, 1:]) for s in (0, 0.5, 1)]
+    assert chroma[0] < 0.02 and chroma[1] == pytest.approx(chroma[2] / 2, rel=0.05)
+    gray = np.asarray(colorize.colorize(image, model, 0))
+    assert (gray == gray[..., :1]).all()
+    for wrong in (-1, np.nan, 11):
+        with pytest.raises(ColorlibError, match="strength"):
+            colorize.colorize(image, model, wrong)
+
+
+def test_a_photo_in_strips_has_no_seams(model, monkeypatch):
+    image = gray_photo((300, 200))
+    whole = np.asarray(colorize.colorize(image, model))
+    monkeypatch.setattr(colorize, "STRIP_PIXELS", 300 * 7)
+    np.testing.assert_allclose(np.asarray(colorize.colorize(image, model), int), whole, atol=1)
+
+
+def test_out_of_gamut_colors_shrink_at_their_own_lightness_and_hue():
+    rng = np.random.default_rng(0)
+    color = np.stack([rng.uniform(0, 100, 4000), *rng.uniform(-128, 128, (2, 4000))], axis=-1).astype(np.float32)
+    got = rgb2lab(colorize.in_gamut(color).astype(np.float64))
+    np.testing.assert_allclose(got[:, 0], color[:, 0], atol=0.1)
+    chroma, asked = np.hypot(*got[:, 1:].T), np.hypot(*color[:, 1:].T)
+    assert (chroma <= asked + 0.1).all()
+    turned = np.angle(got[:, 1] + 1j * got[:, 2]) - np.angle(color[:, 1] + 1j * color[:, 2])
+    assert np.abs(np.sin(turned / 2) * 2 * chroma).max() < 0.5  # distance from the same hue, in ab units
+    # And no further than needed: a little more chroma is out of gamut, or the color was inside.
+    more = np.concatenate([got[:, :1], got[:, 1:] * (1.02 + 0.3 / np.maximum(chroma, 1e-6))[:, None]], axis=-1)
+    linear = lab.lab_to_linear(more.astype(np.float32))
+    at_the_edge = ((linear < 1e-3) | (linear > 1 - 1e-3)).any(-1)
+    assert (at_the_edge | (chroma > asked - 0.3)).mean() > 0.995
+
+
+def test_lightness_survives_eight_bits_for_every_color():
+    rng = np.random.default_rng(1)
+    rgb = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    photo = photos.read_whole(png(Image.fromarray(rgb)))
+    ab = rng.uniform(-1, 1, (64, 64, 2)).astype(np.float32)
+    assert_same_lightness(Image.fromarray(rgb), colorize.paint(photo, ab, strength=1.0))
+
+
+def png(image, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+# Every kind of photograph.
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000"])
+def test_any_format_that_pillow_reads(model, kind, tmp_path):
+    image = gray_photo()
+    path = tmp_path / f"photo.{kind.lower()}"
+    image.save(path, kind)
+    assert_same_lightness(photos.read(path), colorize.colorize(path, model))
+
+
+def test_sixteen_bit_scans_are_read_at_full_depth(model):
+    deep = np.repeat(np.linspace(20000, 21000, 64)[None], 40, axis=0).astype(np.uint16)  # 5 levels of 8 bits
+    colored = colorize.colorize(deep, model)
+    L = rgb2lab(np.asarray(colored))[..., 0].mean(0)
+    expected = rgb2lab(np.repeat(deep[0, :, None] / 65535, 3, axis=-1))[..., 0]
+    assert np.abs(L - expected).max() <= 0.25
+    assert len(np.unique(np.asarray(colored).reshape(-1, 3), axis=0)) > 5
+
+
+def test_transparency_is_kept(model):
+    alpha = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+    image = Image.merge("LA", (gray_photo((64, 48)), Image.fromarray(alpha)))
+    colored = colorize.colorize(image, model)
+    assert colored.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(colored)[..., 3], alpha)
+    assert_same_lightness(image.getchannel("L"), colored.convert("RGB"))
+
+
+def test_arrays_and_bytes(model):
+    image = gray_photo()
+    expected = np.asarray(colorize.colorize(image, model))
+    np.testing.assert_array_equal(np.asarray(colorize.colorize(np.asarray(image), model)), expected)
+    np.testing.assert_array_equal(np.asarray(colorize.colorize(png(image), model)), expected)
+
+
+# Files.
+
+
+@pytest.fixture
+def chosen(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(colorize, "trained_model", lambda settings, run="": model)
+    return settings.load("sample", results_folder=tmp_path / "results")
+
+
+def colorized(chosen, *sources, out, **options):
+    return colorize.colorize_files(sources, out, chosen, progress=False, **options)
+
+
+def test_orientation_is_applied_and_other_metadata_kept(tmp_path, chosen):
+    image, exif = gray_photo((60, 40)), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Artist] = "Dorothea"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "1936:03:06 12:00:00"
+    image.save(tmp_path / "a.jpg", exif=exif, dpi=(300, 300), quality=95, comment=b"Nipomo")
+    report = colorized(chosen, tmp_path / "a.jpg", out=tmp_path / "out")
+    with Image.open(report.written[0]) as colored:
+        assert colored.size == (40, 60)
+        kept = colored.getexif()
+        assert kept.get(ExifTags.Base.Orientation, 1) == 1
+        assert kept[ExifTags.Base.Artist] == "Dorothea"
+        assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "1936:03:06 12:00:00"
+        assert colored.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert "Nipomo" in colored.info["Comment"]
+        assert_same_lightness(photos.read(tmp_path / "a.jpg"), colored)
+
+
+def test_texts_of_a_png_are_kept(tmp_path, chosen):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Description", "the mill")
+    gray_photo().save(tmp_path / "a.png", pnginfo=texts)
+    report = colorized(chosen, tmp_path / "a.png", out=tmp_path / "out")
+    with Image.open(report.written[0]) as colored:
+        assert colored.info["Description"] == "the mill"
+
+
+def test_profiles_are_converted_to_srgb_and_written_so(tmp_path, chosen):
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    image = Image.new("LAB", (30, 20), (160, 128, 128))
+    image.save(tmp_path / "a.tif", icc_profile=wide.tobytes())
+    report = colorized(chosen, tmp_path / "a.tif", out=tmp_path / "out")
+    with Image.open(report.written[0]) as colored:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(colored.info["icc_profile"]))
+        assert "sRGB" in ImageCms.getProfileDescription(profile)
+        assert reference_L(colored).mean() == pytest.approx(160 / 255 * 100, abs=0.5)
+
+
+def test_whole_folders_keep_their_form_and_failures_are_named(tmp_path, chosen, capsys):
+    inside = tmp_path / "album" / "1936"
+    inside.mkdir(parents=True)
+    for i in range(11):  # more than one batch
+        gray_photo((40 + i, 30), seed=i).save(inside / f"{i}.jpg")
+    gray_photo().save(tmp_path / "album" / "cover.png")
+    (inside / "letter.txt").write_text("no photo")
+    (inside / "cut.jpg").write_bytes((inside / "0.jpg").read_bytes()[:300])
+    Image.new("LA", (9, 9), (5, 0)).save(inside / "invisible.png")
+    (inside / ".hidden").write_text("not looked at")
+    frames = [gray_photo(seed=i) for i in (1, 2)]
+    frames[0].save(inside / "moving.gif", save_all=True, append_images=frames[1:])
+    report = colorized(chosen, tmp_path / "album", out=tmp_path / "out")
+    written = sorted(str(path.relative_to(tmp_path / "out")) for path in report.written)
+    assert written == sorted(["cover.png", "1936/moving.png", *(f"1936/{i}.png" for i in range(11))])
+    assert {path.name for path, _ in report.failed} == {"letter.txt", "cut.jpg", "invisible.png"}
+    assert report.exit_status == 1
+    printed = capsys.readouterr().out
+    assert "13 colored, 0 there already, 3 skipped" in printed
+    for words in (
+        "letter.txt: not an image",
+        "cut.jpg: cut short",
+        "invisible.png: no content",
+        "moving.gif: the first",
+    ):
+        assert re.search(words, printed), words
+    for i in range(11):  # each its own, not its neighbor's
+        with Image.open(tmp_path / "out" / "1936" / f"{i}.png") as colored:
+            assert_same_lightness(photos.read(inside / f"{i}.jpg"), colored)
+
+
+def test_existing_results_are_kept_unless_asked(tmp_path, chosen, model, monkeypatch):
+    gray_photo().save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    first = colorized(chosen, tmp_path / "a.png", out=out)
+    before = first.written[0].read_bytes()
+    first.written[0].write_bytes(b"mine")
+    monkeypatch.setattr(colorize, "trained_model", lambda *_: pytest.fail("loaded a model for nothing"))
+    second = colorized(chosen, tmp_path / "a.png", out=out)
+    assert (second.written, second.kept, second.exit_status) == ([], [out / "a.png"], 0)
+    monkeypatch.setattr(colorize, "trained_model", lambda *_: model)
+    assert colorized(chosen, tmp_path / "a.png", out=out, overwrite=True).written == [out / "a.png"]
+    assert (out / "a.png").read_bytes() == before
+    assert [path.name for path in out.iterdir()] == ["a.png"]
+
+
+def test_no_input_is_ever_overwritten(tmp_path, chosen):
+    gray_photo(seed=1).save(tmp_path / "a.png")
+    gray_photo(seed=2).save(tmp_path / "b.jpg")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+    report = colorized(chosen, tmp_path, out=tmp_path, overwrite=True)
+    assert [path.name for path, _ in report.failed] == ["a.png"] and "replace an input" in report.failed[0][1]
+    assert [path.name for path in report.written] == ["b.png"]
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    # A link to an input is an input.
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.png").symlink_to(tmp_path / "a.png")
+    report = colorized(chosen, tmp_path / "a.png", out=tmp_path / "links", overwrite=True)
+    assert report.failed and (tmp_path / "a.png").read_bytes() == before["a.png"]
+
+
+def test_two_results_of_one_name_are_not_mixed(tmp_path, chosen):
+    for name in ("a.jpg", "a.bmp"):
+        gray_photo().save(tmp_path / name)
+    report = colorized(chosen, tmp_path / "a.jpg", tmp_path / "a.bmp", out=tmp_path / "out")
+    assert len(report.written) == 1 and "same name as that of" in report.failed[0][1]
+
+
+def test_an_output_folder_inside_the_album_is_not_colorized_again(tmp_path, chosen):
+    gray_photo().save(tmp_path / "a.jpg")
+    for _ in range(2):
+        report = colorized(chosen, tmp_path, out=tmp_path / "in_color")
+    assert [path.name for path in report.kept] == ["a.png"] and not report.written
+
+
+def test_what_cannot_be_read_or_written_is_named(tmp_path, chosen, monkeypatch):
+    gray_photo().save(tmp_path / "a.jpg")
+    (tmp_path / "file").write_text("in the way")
+    report = colorized(chosen, tmp_path / "a.jpg", tmp_path / "nowhere.jpg", out=tmp_path / "file")
+    reasons = {path.name: reason for path, reason in report.failed}
+    assert "missing" in reasons["nowhere.jpg"] and reasons["a.jpg"] and report.exit_status == 1
+
+    def forbidden(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder)))
+        return iter(())
+
+    monkeypatch.setattr(os, "walk", forbidden)
+    report = colorized(chosen, tmp_path, out=tmp_path / "out")
+    assert report.failed == [(tmp_path, "Permission denied")]
+
+
+def test_an_empty_folder_says_so(tmp_path, chosen):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ColorlibError, match=r"no file to colorize in .*empty"):
+        colorized(chosen, tmp_path / "empty", out=tmp_path / "out")
+
+
+# Memory.
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
+@pytest.mark.parametrize("step", ["predict", "paint"])
+def test_out_of_memory_is_said_and_never_answered_with_gray(tmp_path, chosen, model, monkeypatch, error, step):
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr(colorize, step, full)
+    with pytest.raises(ColorlibError, match=r"67 × 45 is out of memory.*smaller"):
+        colorize.colorize(gray_photo(), model)
+    gray_photo().save(tmp_path / "a.jpg")
+    report = colorized(chosen, tmp_path / "a.jpg", out=tmp_path / "out")
+    assert "out of memory" in report.failed[0][1] and report.exit_status == 1
+    assert not list((tmp_path / "out").glob("*"))
+
+
+# Which model.
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Pretend that the runs in a results folder are these: name -> validation MSE."""
+
+    def pretend(**there):
+        def run(chosen, name):
+            mse = there.get(name)
+            history = [{"epoch": 1, "val_mse": 9.0}, {"epoch": 2, "val_mse": mse}]
+            build = lambda: f"{name} of {chosen.results_folder.name}"  # noqa: E731
+            return types.SimpleNamespace(best_epoch=0 if mse is None else 2, history=history, build_model=build)
+
+        monkeypatch.setattr(runs, "Run", run)
+
+    return pretend
+
+
+def test_without_a_name_the_best_run_colors(trained, tmp_path, capsys):
+    trained(baseline=0.02, rebalanced=0.03, efficientnet=0.01)
+    chosen = settings.load("sample", results_folder=tmp_path / "results")
+    assert colorize.trained_model(chosen) == "efficientnet of results"
+    assert "by the run efficientnet, epoch 2" in capsys.readouterr().out
+    assert colorize.trained_model(chosen, "rebalanced") == "rebalanced of results"
+    other = tmp_path / "elsewhere" / "runs" / "baseline"
+    assert colorize.trained_model(chosen, str(other)) == "baseline of elsewhere"
+
+
+def test_a_missing_run_names_what_makes_one(trained, tmp_path):
+    chosen = settings.load("sample", results_folder=tmp_path)
+    trained()
+    with pytest.raises(
+        ColorlibError, match=r"no trained model yet.*04_train_baseline.*python -m colorlib train baseline"
+    ):
+        colorize.trained_model(chosen)
+    trained(baseline=0.02)
+    with pytest.raises(
+        ColorlibError, match=r"no trained efficientnet yet .but there is: baseline.*06_train_efficientnet"
+    ):
+        colorize.trained_model(chosen, "efficientnet")
+    with pytest.raises(ColorlibError, match="Valid: baseline, rebalanced, efficientnet"):
+        colorize.trained_model(chosen, "resnet")
+
+
+# One's own photo, for notebook 08.
+
+
+def test_gather(tmp_path, monkeypatch):
+    chosen = settings.load("sample", data_folder=tmp_path)
+    assert [path.name for path in colorize.gather("", chosen)] == ["coffee.png", "grace_hopper.jpg"]
+    assert all(path.is_file() for path in colorize.gather("", chosen))
+    assert colorize.gather(str(tmp_path), chosen) == [tmp_path]
+    with pytest.raises(ColorlibError, match=r"no photo or folder.*MyDrive"):
+        colorize.gather(str(tmp_path / "nowhere.jpg"), chosen)
+    asked = []
+
+    def get(address, **options):
+        asked.append(options["headers"]["User-Agent"])
+        return types.SimpleNamespace(content=b"bytes", raise_for_status=lambda: None)
+
+    monkeypatch.setattr(colorize.requests, "get", get)
+    (path,) = colorize.gather("https://example.org/a%20b.jpg?size=9", chosen)
+    assert path.name == "a b.jpg" and path.read_bytes() == b"bytes" and "colorlib" in asked[0]
+
+    def refuse(*_, **__):
+        raise colorize.requests.ConnectionError("no route")
+
+    monkeypatch.setattr(colorize.requests, "get", refuse)
+    with pytest.raises(ColorlibError, match=r"example.org/b.jpg could not be downloaded: no route"):
+        colorize.gather("https://example.org/b.jpg", chosen)
