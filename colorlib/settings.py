@@ -84,7 +84,7 @@ PROFILES = {
         weights="none",
         efficientnet="efficientnetb0",
         head_stride=2,
-        epochs=8,
+        epochs=6,  # 90 steps: each model then beats gray on its training photos, in half a minute
         learning_rate=2e-3,
     ),
     "classroom": Settings(
