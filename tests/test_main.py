@@ -41,7 +41,8 @@ def test_an_unknown_model_names_the_valid_ones(capsys):
     ("arguments", "named"),
     [
         (["train", "baseline", "--profile", "papper"], ["papper", "sample, classroom, paper"]),
-        (["train", "baseline", "--data", "no/such/folder"], ["no/such/folder", "places365", "food101"]),
+        (["train", "baseline", "--data", "no/such/folder"], ["no/such/folder", "does not exist"]),
+        (["train", "baseline", "--data", "flickr"], ["flickr", "places365", "food101"]),
         (["evaluate"], ["baseline", "train"]),
         (["colorize", "photo.jpg", "--out", "colored"], ["train"]),
     ],
