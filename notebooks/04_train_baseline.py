@@ -1,0 +1,365 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/04_train_baseline.ipynb)
+#
+# # The baseline: a ladder on a frozen VGG-16
+#
+# **What you will learn**
+#
+# - how a network that was made to name things is turned into one that colors: taps and a ladder;
+# - what the paper's loss, Eq. 1, measures, and why it makes an honest model paint a red car brown;
+# - how a training is watched: curves, the best epoch, and what an answer without learning scores.
+#
+# **What it needs** Photos, which it gets itself. A GPU in every profile but `sample`.
+#
+# | profile | sample | classroom | paper |
+# |---|---|---|---|
+# | minutes | 1, no GPU | about 12 on a T4 (estimate) | about 150 on a T4 (estimate) |
+
+# %% cellView="form"
+# @title Setup (run this first)
+PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
+DATA = ""  # @param {type: "string"}
+USE_DRIVE = True  # @param {type: "boolean"}
+import pathlib, subprocess, sys  # noqa: E401
+
+here = pathlib.Path.cwd()
+root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
+if not root.exists():
+    url = "https://github.com/colorization-course/colorization-course"
+    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
+sys.path.insert(0, str(root))
+from colorlib import colab
+
+settings = colab.start(PROFILE, DATA, USE_DRIVE)
+
+# %%
+import keras
+import numpy as np
+from colorlib import batches, datasets, figures, lab, models, scores, training
+
+split = datasets.prepare(settings)
+
+# %% [markdown]
+# ## 1. The question
+#
+# A photograph's lightness L is given, a number for every pixel. Asked for are the two numbers a and
+# b that make it a color. (Notebook 02 tells what L, a and b are.) The network sees L / 100 and
+# answers ab / 128, so that all numbers are small: L / 100 lies in [0, 1], ab / 128 in [-1, 1].
+
+# %% tags=["nbval-check-output"]
+L, ab = next(iter(batches.evaluation(split, "validation", settings)))
+L, ab = L.numpy(), ab.numpy()
+print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
+
+# %% [markdown]
+# A single gray pixel does not tell its color. Gray grass and a gray wall can be equally light. One
+# has to see *what is there*: texture first, then things. Networks that name the things in a photo
+# have learned to see both. So we borrow one.
+#
+# ## 2. The backbone and its taps
+#
+# **VGG-16** was trained on ImageNet's 1.2 million photographs to name 1,000 kinds of things. We
+# leave out its last layers, which say the names, and **freeze** the others: their weights never
+# change. Such a borrowed network is called a *backbone*; learning on top of it, *transfer
+# learning*.
+#
+# Layer by layer, its image gets smaller and its channels get more: from many pixels that know
+# little to few that know much. At five depths we tap it: the last layer before each halving.
+
+# %%
+network = models.build_colorizer(
+    settings.backbone, settings.weights, settings.image_size, head_stride=settings.head_stride, seed=settings.seed
+)
+if settings.weights == "none":
+    print("Random weights: this profile downloads nothing, so its backbone has never seen a photo.")
+figures.tap_maps(network, L[:1])
+
+# %% tags=["nbval-check-output"]
+backbone = network.get_layer("backbone")
+print("variables of the backbone:", len(backbone.variables), " to be trained:", len(backbone.trainable_variables))
+features = backbone(np.zeros((1, settings.image_size, settings.image_size, 3), "float32"))
+for name, tap in zip(models.taps(settings.backbone), features, strict=True):
+    print(f"{name:14} {tap.shape[1]:3} x {tap.shape[2]:3} pixels, {tap.shape[3]:3} channels")
+
+# %% [markdown]
+# The pictures above show each tap's mean over its channels. Fine edges are at the left, with no
+# idea of what they belong to; at the right is a coarse map of where something is. A good color
+# needs both: *sky* from the right, and from the left *where exactly the sky ends*.
+#
+# With random weights (in the `sample` profile) even the right ones show little but light and edges.
+# The ladder then has to make do with those.
+#
+# ## 3. The ladder
+#
+# So we climb back. The deepest tap goes through a 1×1 convolution, which only changes its number of
+# channels. Then, rung by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution
+# mix the two. *BN* is batch normalization, which brings each channel to a common scale, *ReLU* sets
+# negative numbers to 0. The **head** at the end is a convolution to two channels, a and b; its tanh
+# keeps them in [-1, 1].
+
+# %%
+drawing = figures.ladder(network)
+figures.save(drawing, "ladder_baseline", settings)
+drawing
+
+# %% [markdown]
+# The drawing is made from the model itself, not by hand. This is the paper's full-size model:
+
+# %% tags=["nbval-check-output"]
+paper_model = models.build_colorizer("vgg16", "none", image_size=224)
+print(paper_model.input_shape, "->", paper_model.output_shape)
+trained = sum(int(np.prod(v.shape)) for v in paper_model.trainable_variables)
+frozen = sum(int(np.prod(v.shape)) for v in paper_model.get_layer("backbone").variables)
+print(f"trained {trained:,}, frozen {frozen:,} numbers")
+
+# %% [markdown]
+# > **What the paper says, and what we do**
+# >
+# > - It takes its baseline from Dahl, whose *residual encoder* we read from its public ports: the
+# >   five taps above and the ladder. The paper itself prints no layers.
+# > - It feeds L into a network made for RGB, and does not say how. We repeat L over three channels
+# >   and then do, inside the model, what VGG-16 is used to: numbers from 0 to 255, blue first, less
+# >   ImageNet's mean color.
+# > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*: so we do, the convolution without
+# >   bias.
+# > - The head stands at full size in the paper. In the profiles `sample` and `classroom` it stands
+# >   at half size, and its ab are enlarged: the drawing shows which. An eye sees color less sharply
+# >   than light, and the sharp edges are in L anyway.
+#
+# What is VGG-16 fed for black, middle gray and white?
+
+# %% tags=["nbval-check-output"]
+fed = keras.Model(paper_model.input, paper_model.get_layer("prepared").output)
+image = np.zeros((1, 224, 224, 1), "float32")
+image[0, 0, :3, 0] = 0, 0.5, 1
+for name, pixel in zip(("black", "gray", "white"), fed(image).numpy()[0, 0], strict=False):
+    print(f"{name:6}", np.round(pixel, 1))
+
+# %% [markdown]
+# ## 4. Eq. 1, and a red car
+#
+# The paper's first loss compares the prediction $Y'$ with the truth $Y$, pixel by pixel:
+#
+# $$L(Y, Y') = \frac{1}{2hw} \sum_{h,w} \|Y_{h,w} - Y'_{h,w}\|_2^2$$
+#
+# where $h$ and $w$ are the photo's height and width, and $\|\cdot\|^2$ is the sum of the squares of
+# the two differences, in a and in b. In NumPy:
+
+
+# %%
+def eq1(Y, Y_predicted):
+    h, w = Y.shape[:2]
+    return np.sum((Y - Y_predicted) ** 2) / (2 * h * w)
+
+
+# %% [markdown]
+# That is the plain mean over pixels and channels, Keras' *mean squared error* (MSE). Do the two
+# agree, on the answer "all gray" (a = b = 0) for the first validation photo?
+
+# %% tags=["nbval-check-output"]
+gray = np.zeros_like(ab)
+by_keras = float(keras.losses.MeanSquaredError()(ab[:1], gray[:1]))
+print("the same:", bool(np.isclose(eq1(ab[0], gray[0]), by_keras, rtol=1e-4)))
+
+# %% [markdown]
+# Now a car. In gray photos, red cars, blue cars and white cars can look alike. Let the truth be
+# *red* in 6 photos of 10, *blue* in 3 and *white* in 1. The network sees the same gray car each
+# time, so it can give but one answer. Which one has the lowest Eq. 1?
+
+# %%
+cars = {"red": (45, 60, 40), "blue": (45, 10, -40), "white": (45, 0, 0)}
+share = {"red": 0.6, "blue": 0.3, "white": 0.1}
+
+
+def expected_loss(a, b):
+    """Eq. 1 of the answer (a, b), averaged over the cars, in units of ab / 128."""
+    return sum(share[c] * ((a - cars[c][1]) ** 2 + (b - cars[c][2]) ** 2) / 2 / lab.AB_SCALE**2 for c in cars)
+
+
+grid_a, grid_b = np.meshgrid(np.arange(-20, 81), np.arange(-60, 61), indexing="ij")
+loss = expected_loss(grid_a, grid_b)
+best = np.unravel_index(loss.argmin(), loss.shape)
+best_a, best_b = int(grid_a[best]), int(grid_b[best])
+
+# %% tags=["nbval-check-output"]
+mean_a, mean_b = (sum(share[c] * cars[c][i] for c in cars) for i in (1, 2))
+print("lowest loss at a, b =", (best_a, best_b), "  the mean of the cars:", (round(mean_a, 1), round(mean_b, 1)))
+
+# %%
+figures.swatches({**{f"{c}: {share[c]:.0%}": cars[c] for c in cars}, "Eq. 1's best answer": (45, best_a, best_b)})
+
+# %% [markdown]
+# The lowest loss is at the **mean**, a dull brown that no car has. This is not a failure of the
+# network: it is what Eq. 1 asks for. Squares punish a large mistake more than many small ones, so
+# that in doubt the best answer lies in the middle, and the middle of all colors is nearly gray.
+#
+# That is why models trained on Eq. 1 give brown and gray photos, and why notebook 05 changes the
+# loss and nothing else.
+#
+# ## 5. Training
+#
+# `training.train` calls Keras' own `fit`. After each epoch (each photo seen once) it looks at the
+# validation photos, which the model does not learn from. Where their loss has not improved for
+# some epochs it stops (*early stopping*) and brings back the weights of the best epoch. Interrupted,
+# it goes on where it stood; finished, it trains nothing.
+
+# %%
+run = training.train("baseline", settings, split=split)
+
+# %% [markdown]
+# `history.csv`, in the run's folder, is one row an epoch. The dotted line is what "all gray"
+# scores on the validation photos: an answer that needs no network. A model has to stay below it to
+# have learned anything that holds for photos it has not seen.
+
+
+# %%
+def mean_loss(part, answer):
+    """Eq. 1 of an answer, a function of L: the mean over a part's photos."""
+    each = []
+    for L, ab in batches.evaluation(split, part, settings):
+        each.extend(np.mean((answer(L) - ab) ** 2, axis=(1, 2, 3)))
+    return float(np.mean(each))
+
+
+def all_gray(L):
+    return np.zeros((*L.shape[:3], 2), "float32")
+
+
+gray_validation = mean_loss("validation", all_gray)
+curve = figures.learning_curve(run.history, floors={"all gray, validation": gray_validation})
+figures.save(curve, "learning_curve_baseline", settings)
+curve
+
+# %% [markdown]
+# Three things to read off:
+#
+# - The training loss falls on. The validation loss need not: where it rises while the other falls,
+#   the network learns its training photos by heart (it *overfits*). The ring marks the epoch whose
+#   weights are kept.
+# - In training mode, batch normalization uses the statistics of the batch at hand and the photos
+#   are flipped and rotated; in inference mode neither is so. The two curves are not quite the same
+#   quantity.
+# - A validation loss above the dotted line says: on new photos, gray would have been better. On the
+#   `sample` profile that can happen: it trains on crops of four photographs, with a backbone that
+#   has never seen one, and is validated on a cat and a rocket.
+#
+# So has it learned anything at all? The fair question for so few photos: on its **training** photos,
+# in inference mode, is its loss below that of "all gray"?
+
+# %%
+model = run.build_model()
+own = mean_loss("train", lambda L: model(L, training=False))
+floor = mean_loss("train", all_gray)
+print(f"on the training photos: baseline {own:.4f}, all gray {floor:.4f}")
+assert own < floor, "the baseline has learned nothing: look at the curves"
+
+# %% [markdown]
+# ## 6. What it paints
+#
+# The rule for choosing photos: those at the 0th, 50th and 100th percentile of the MSE, that is
+# the best, the middle and the worst one. Never the ones we like. First from the training photos:
+
+
+# %%
+def table(part):
+    L, ab = (np.concatenate(t) for t in zip(*batches.evaluation(split, part, settings), strict=True))
+    L, ab = L[:200], ab[:200]
+    answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
+    order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
+    chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
+    rows = [
+        {"given": L[i, ..., 0], "predicted": scores.to_rgb8(L[i], answer[i]), "truth": scores.to_rgb8(L[i], ab[i])}
+        for i in chosen.values()
+    ]
+    return figures.photo_table(rows, list(chosen))
+
+
+table("train")
+
+# %% [markdown]
+# And from the validation photos:
+
+# %%
+seen = table("validation")
+figures.save(seen, "colored_baseline", settings)
+seen
+
+# %% [markdown]
+# ## 7. Exercises
+#
+# **Exercise 1.** Count the weights of the ladder's lowest rung: a 1×1 convolution from 512 channels
+# to 512, without bias. And of the rung above it: 3×3, from 512 channels to 256.
+
+# %% tags=["nbval-check-output"]
+lowest = ...  # your answer, a number
+above = ...
+
+check = [int(np.prod(paper_model.get_layer(f"rung{i}_conv").kernel.shape)) for i in (0, 1)]
+print("not yet" if ... in (lowest, above) else "right" if [lowest, above] == check else "try again")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# A kernel of size k × k from m to n channels has k · k · m · n weights: `lowest = 512 * 512`,
+# `above = 3 * 3 * 512 * 256`.
+# </details>
+#
+# **Exercise 2.** Another loss, the mean *absolute* error, asks for another answer. For the cars:
+# which (a, b) is best when squares are replaced by absolute values? Change the line, and look where
+# it lands.
+
+# %% tags=["nbval-check-output"]
+my_loss = loss  # replace: the expected absolute error of every (grid_a, grid_b)
+
+at = np.unravel_index(my_loss.argmin(), my_loss.shape)
+found = (int(grid_a[at]), int(grid_b[at]))
+print("not yet" if my_loss is loss else "right" if found == (60, 40) else f"try again: it is at {found}")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_loss = sum(share[c] * (abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2])) for c in cars)
+# ```
+#
+# Absolute values are lowest at the *median* of each channel. Where more than half of the cars are
+# red, that is red itself, however blue the others are: the majority wins, and nothing is mixed.
+# </details>
+#
+# **Exercise 3.** VGG-16 halves its image four times on the way to its deepest tap. Which of these
+# sizes does its ladder refuse: 64, 100, 128, 224? Try `models.build_colorizer("vgg16", "none", size)`.
+
+# %% tags=["nbval-check-output"]
+refused = []  # your answer, a list of sizes
+
+print("not yet" if not refused else "right" if refused == [s for s in (64, 100, 128, 224) if s % 16] else "try again")
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# `refused = [100]`: 100 is no multiple of 16, so that an enlarged rung and its tap would differ in
+# size. The error says which sizes are near.
+# </details>
+#
+# ## What we saw
+
+# %%
+best_row = run.history[run.best_epoch - 1]
+print(f"{len(run.history)} epochs, the best is number {run.best_epoch}: validation loss {best_row['val_loss']:.4f}")
+print(f"(all gray there: {gray_validation:.4f}); on the training photos {own:.4f} against {floor:.4f}.")
+print(f"{sum(row['seconds'] for row in run.history):.0f} seconds of training.")
+
+# %% [markdown]
+# - A frozen backbone sees; a ladder of taps climbs back to full size; a head of two channels paints.
+# - Eq. 1 is the mean squared error. In doubt, its best answer is the mean color, brown or gray.
+# - A loss means something only beside what an answer without learning scores on the same photos.
+#
+# **Next:** [05, the same network with another loss](05_train_rebalanced.ipynb), which dares colors.
