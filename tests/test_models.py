@@ -134,7 +134,7 @@ def test_the_backbone_is_frozen(backbone):
     for old, variable in zip(before, frozen.variables, strict=True):
         np.testing.assert_array_equal(old, variable)
     unchanged = [n for n, v in models.trained_variables(model).items() if np.array_equal(trained[n], v)]
-    if backbone == "efficientnetb0":  # with random weights its deepest taps are near 0, and so are their gradients
+    if backbone != "vgg16":  # with random weights their deepest taps are near 0, and so are their gradients
         unchanged = [name for name in unchanged if not name.startswith(("rung0", "rung1"))]
     assert not unchanged
 
