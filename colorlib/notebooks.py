@@ -1,6 +1,7 @@
 """Execute the series of notebooks in order, each into the results folder, and stop at the first failing cell."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> Path:
     print(f"  {source.stem:28}", end="", flush=True)
     begin = time.monotonic()
     try:
-        client.execute(env=variables)
+        client.execute(env=variables, stderr=subprocess.DEVNULL)  # the kernel's own chatter; cells keep theirs
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print("failed", flush=True)
         raise ColorlibError(_describe(source, notebook, error, copy)) from error

@@ -192,19 +192,16 @@ print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 
 # %%
 import hashlib
 
+
+def checksum(member, data):
+    return {"sha256": hashlib.sha256(data).hexdigest()}
+
+
 journal_file = folder / "journal.jsonl"
 journal_file.unlink(missing_ok=True)
 journal = ranges.Journal(journal_file, source, {"lesson": 1})
 wanted = len(few) // 10
-taken = ranges.sample(
-    source,
-    wanted,
-    len(few),
-    settings.seed,
-    keep=lambda member, data: {"sha256": hashlib.sha256(data).hexdigest()},
-    journal=journal,
-    progress=False,
-)
+taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, journal=journal, progress=False)
 classes = ranges.find_classes(source, len(few), journal, progress=False)
 journal.close()
 

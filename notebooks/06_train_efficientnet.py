@@ -174,6 +174,7 @@ def all_gray(L):
     return np.zeros((*L.shape[:3], 2), "float32")
 
 
+# %%
 gray_validation = mean_loss("validation", all_gray)
 curve = figures.learning_curve(run.history, floors={"all gray, validation": gray_validation})
 figures.save(curve, "learning_curve_efficientnet", settings)
