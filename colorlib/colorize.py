@@ -27,7 +27,7 @@ from colorlib.settings import MODELS
 BATCH = 8  # photos a forward pass
 BATCH_PIXELS = 16_000_000  # and no more than this in memory at a time, but for a single larger photo
 STRIP_PIXELS = 1_000_000  # painted at a time
-HALVINGS = 9  # of the chroma: found to 1/500
+HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
 BELOW, ABOVE = -1e-4, 1 + 1e-3
 NOTEBOOKS = dict(zip(MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet"), strict=True))
@@ -87,17 +87,26 @@ def paint(photo, ab, strength: float = 1.0, over=map) -> Image.Image:
 def in_gamut(color) -> np.ndarray:
     """sRGB (..., 3) in [0, 1] of Lab colors. Those that sRGB does not have shrink in chroma, at their own L and hue."""
     linear = lab.lab_to_linear(color)
-    outside = ((linear < BELOW) | (linear > ABOVE)).any(-1)
+    outside = _outside(linear)
     if outside.any():
         there = color[outside]
-        low, high = np.zeros(len(there), np.float32), np.ones(len(there), np.float32)
+        low, high = np.zeros((len(there), 1), np.float32), np.ones((len(there), 1), np.float32)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            linear_there = lab.lab_to_linear(there * np.stack([np.ones_like(middle), middle, middle], axis=-1))
-            fits = ((linear_there >= BELOW) & (linear_there <= ABOVE)).all(-1)
-            low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-        linear[outside] = lab.lab_to_linear(there * np.stack([np.ones_like(low), low, low], axis=-1))
+            beyond = _outside(lab.lab_to_linear(_shrunk(there, middle)))[:, None]
+            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+        linear[outside] = lab.lab_to_linear(_shrunk(there, low))
     return lab.encode(linear)
+
+
+def _outside(linear):
+    """Where linear light lies outside sRGB: (..., 3) -> (...). On planes, ten times as fast as `any` of a short axis."""
+    r, g, b = np.moveaxis(linear, -1, 0)
+    return (np.minimum(np.minimum(r, g), b) < BELOW) | (np.maximum(np.maximum(r, g), b) > ABOVE)
+
+
+def _shrunk(color, factor):
+    return np.concatenate([color[:, :1], color[:, 1:] * factor], axis=-1)
 
 
 def _lightness(photo, top, bottom):
@@ -345,7 +354,7 @@ def _write(job, strength, over=map):
     aside = job.target.with_name(f".{job.target.name}.{os.getpid()}.part")
     try:
         painted = paint(job.photo, job.ab, strength, over)
-        painted.save(aside, "PNG", icc_profile=_srgb_profile(), compress_level=4, **job.photo.metadata)
+        painted.save(aside, "PNG", icc_profile=_srgb_profile(), compress_level=2, **job.photo.metadata)
         aside.replace(job.target)
     finally:
         aside.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""Colorizing: photos a second, the share of the forward pass, the peak of memory. Random weights: speed is the same.
+
+Each figure is measured in a process of its own, on photos that it makes itself. One JSON object a line.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+SIZES = {"small": (256, 256), "large": (4000, 3000), "huge": (8000, 6000)}
+
+
+def make_photos(folder, size, count):
+    """Gray JPEG files of a real photograph, each another part of it."""
+    photograph = Image.fromarray(data.astronaut()).convert("L")
+    for i in range(count):
+        box = (i % 200, i // 2 % 200, i % 200 + 300, i // 2 % 200 + 300)
+        photograph.resize(size, Image.Resampling.BICUBIC, box).save(folder / f"{i:03}.jpg", quality=92)
+
+
+class Timed:
+    """A model that counts the seconds of its forward passes."""
+
+    def __init__(self, model):
+        self.model, self.input_shape, self.seconds = model, model.input_shape, 0.0
+
+    def __call__(self, L, training):
+        return self._timed(self.model, L, training=training)
+
+    def predict_on_batch(self, L):
+        return self._timed(self.model.predict_on_batch, L)
+
+    def _timed(self, call, *arguments, **options):
+        begin = time.perf_counter()
+        result = np.asarray(call(*arguments, **options))
+        self.seconds += time.perf_counter() - begin
+        return result
+
+
+def measure(kind, count, backbone):
+    """Seconds and the forward passes' share of them, of `colorize_files` on `count` photos; and the peak in MB."""
+    from colorlib import colorize, models, settings
+
+    model = Timed(models.build_colorizer(backbone, weights=None, image_size=224, seed=0))
+    colorize.trained_model = lambda settings, run="": model
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        (folder / "warm").mkdir()
+        make_photos(folder, SIZES[kind], count)
+        if kind != "huge":
+            make_photos(folder / "warm", SIZES["small"], colorize.BATCH)
+            run(colorize, settings, folder / "warm", folder / "warm_out")
+        model.seconds, begin = 0.0, time.perf_counter()
+        run(colorize, settings, sorted(folder.glob("*.jpg")), folder / "out")
+        seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return {"seconds": seconds, "share": model.seconds / seconds, "peak": peak}
+
+
+def run(colorize, settings, photos, out):
+    photos = photos if isinstance(photos, list) else [photos]
+    report = colorize.colorize_files(photos, out, settings.load("sample"), progress=False)
+    assert report.exit_status == 0, report
+
+
+def measured(*arguments):
+    command = [sys.executable, __file__, *map(str, arguments)]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return json.loads(lines[-1])
+
+
+def tell(figure, value, **bound):
+    print(json.dumps({"figure": figure, "value": round(value, 3), **bound}), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    else:
+        for backbone in ("mobilenet", "vgg16"):
+            small = measured("small", 96, backbone)
+            tell(f"photos a second at 256x256, {backbone}", 96 / small["seconds"])
+            tell(f"share of the forward pass at 256x256, {backbone}", small["share"], at_least=0.7)
+        large = measured("large", 4, "mobilenet")
+        tell("photos a second at 12 megapixels, mobilenet", 4 / large["seconds"])
+        tell("share of the forward pass at 12 megapixels, mobilenet", large["share"])
+        tell(
+            "peak MB for one photo of 48 megapixels, mobilenet", measured("huge", 1, "mobilenet")["peak"], at_most=3000
+        )
