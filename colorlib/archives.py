@@ -18,6 +18,7 @@ LARGEST = 64 << 20  # bytes of one member that is to be read: no photograph come
 LONGEST_HEADER = 1 << 16  # bytes of an extended header, which holds a long name
 BOMB = 50  # decompressed bytes for one compressed byte, beyond the first 16 MB: photographs hardly shrink
 _FILES, _FOLDER, _GLOBAL = (tarfile.REGTYPE, tarfile.AREGTYPE), tarfile.DIRTYPE, tarfile.XGLTYPE
+_MAGIC = (b"ustar\x0000", b"ustar  \x00")  # with the version: POSIX's, GNU's
 _LONGER = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME)
 _KINDS = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
 
@@ -93,6 +94,12 @@ def find_header(data: bytes) -> int | None:
             return start
         at = data.find(b"ustar", at + 1)
     return None
+
+
+def has_damaged_header(data: bytes) -> bool:
+    """Whether a block of `data` has a header's magic, but not its checksum: bytes came wrong."""
+    blocks = (data[start : start + BLOCK] for start in range(0, len(data) - BLOCK + 1, BLOCK))
+    return any(block[257:265] in _MAGIC and parse(block) is None for block in blocks)
 
 
 def members(reader: Reader, archive: str, total: int | None = None) -> Iterator[Member]:
@@ -172,7 +179,10 @@ def gunzip(chunks: Iterable[bytes], archive: str) -> Iterator[bytes]:
     inflate, came, went = zlib.decompressobj(31), 0, 0
     for chunk in chunks:
         came += len(chunk)
-        while chunk and not inflate.eof:
+        while chunk:
+            if inflate.eof and not chunk.startswith(b"\x1f"):
+                return  # what follows the last stream is padding
+            inflate = zlib.decompressobj(31) if inflate.eof else inflate
             try:
                 data = inflate.decompress(chunk, 1 << 20)
             except zlib.error as error:
@@ -181,9 +191,7 @@ def gunzip(chunks: Iterable[bytes], archive: str) -> Iterator[bytes]:
             if went > BOMB * came + (16 << 20):
                 raise ArchiveError(f"{archive} swells to more than {BOMB} times its size: no archive of photos does.")
             yield data
-            chunk = inflate.unconsumed_tail
-            if inflate.eof and inflate.unused_data.startswith(b"\x1f\x8b"):  # a second stream follows the first
-                chunk, inflate = inflate.unused_data, zlib.decompressobj(31)
+            chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
     if not inflate.eof:
         raise ArchiveError(f"{archive} is cut short after {came:,} bytes.")
 

@@ -120,15 +120,23 @@ class Source:
             return Path(self.address).stat().st_size
 
     def _ask_size(self) -> int:
-        with self._request(0, 1) as response:
-            self._ranges = response.status_code == 206
-            if self._ranges:
-                self._count(len(response.content))
-                self._version = response.headers.get("Last-Modified")
-                return self._size_in(response, 0)
-            if "Content-Length" not in response.headers:
-                raise ColorlibError(f"{self.address} tells neither its size nor byte ranges. Try a mirror.")
-            return int(response.headers["Content-Length"])
+        """The size that a 206 tells. One that only a whole answer's length tells, or that there are no ranges, is
+        believed when it comes twice: a single faulty answer must not decide over everything that follows."""
+        lengths = set()
+        for _ in range(2):
+            self._ranges = True
+            with self._request(0, 1) as response:
+                self._ranges = response.status_code == 206
+                if self._ranges:
+                    self._count(len(response.content))
+                    self._version = response.headers.get("Last-Modified")
+                    return self._size_in(response, 0)
+                if "Content-Length" not in response.headers:
+                    raise ColorlibError(f"{self.address} tells neither its size nor byte ranges. Try a mirror.")
+                lengths.add(int(response.headers["Content-Length"]))
+        if len(lengths) > 1:
+            raise _Cut("the server tells two sizes")
+        return lengths.pop()
 
     def _from_disk(self, start: int, stop: int):
         with disk_errors(self.address), Path(self.address).open("rb") as file:

@@ -5,6 +5,7 @@ header tells where the next one is. The archive and the seed alone decide what i
 journal, so that an interrupted sample goes on where it stopped.
 """
 
+import contextlib
 import dataclasses
 import fractions
 import hashlib
@@ -60,12 +61,12 @@ class Journal:
     def __init__(self, path: Path, source: download.Source, task: dict):
         self.path, self.source, self._lock = path, source, threading.Lock()
         self.probes, self.taken, self.in_order, self._read_before = {}, {}, True, 0
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        if not lines or json.loads(lines[0]) != task:
-            lines = [json.dumps(task).encode()]
-        download.write(path, b"".join(line + b"\n" for line in lines))
-        for line in lines[1:]:
-            self._learn(json.loads(line))
+        entries = _whole_lines(path)
+        if not entries or entries[0] != task:
+            entries = [task]
+        download.write(path, b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
+        for entry in entries[1:]:
+            self._learn(entry)
         self._file = path.open("ab", buffering=0)
 
     @property
@@ -306,34 +307,45 @@ def _ahead(source, start: int, mean: float, photos: int):
 
 
 def _synchronize(reader: archives.Reader, high: int) -> bool:
-    """Go on to the first header before byte `high`. Returns whether there is one."""
-    seen, data = BLOCK, b""
-    while (at := archives.find_header(data)) is None:
-        if reader.position + seen > high + BLOCK:
+    """Go on to the first header, if there is one before byte `high`. Returns whether there is."""
+    data = b""
+    while (at := archives.find_header(data)) is None and reader.position + len(data) < high + BLOCK:
+        before, data = len(data), reader.peek(len(data) + 8 * BLOCK)
+        if len(data) == before:
             return False
-        data = reader.peek(seen)
-        seen += 8 * BLOCK
-        if len(data) < seen - 8 * BLOCK:
-            return False
-    reader.skip(at)
-    return reader.position < high
+    if archives.has_damaged_header(data[:at]):
+        raise archives.ArchiveError(f"The header of a member after byte {reader.position:,} has a wrong checksum.")
+    reader.skip(at or 0)
+    return at is not None and reader.position < high
 
 
 def _probe(source, journal: Journal, start: int, stop: int, window: int) -> list[Member]:
     """The members whose headers lie in a window at `start`, or if none does, the first one before `stop`."""
     key = f"{start} {stop}"
     if key not in journal.probes:
-        data, found = b"", []
-        last = min(stop, source.size)  # no header that starts there or later is looked for
+        found, last = [], min(stop, source.size)  # no header that starts there or later is looked for
         window = last - start if last - start <= 2 * window else window
-        while (at := archives.find_header(data)) is None and start + len(data) < last:
-            data += source.read(start + len(data), min(start + len(data) + window, last) + BLOCK)
+        for _ in range(TRIES):
+            data = b""
+            while (at := archives.find_header(data)) is None and start + len(data) < last:
+                data += source.read(start + len(data), min(start + len(data) + window, last) + BLOCK)
+            if not archives.has_damaged_header(data):
+                break
         while at is not None and (info := archives.parse(data[at : at + BLOCK])):
             if info.isreg():
                 found.append([info.name, info.size, start + at, start + at + BLOCK])
             at += BLOCK + archives.padded(0 if info.isdir() else info.size)
         journal.add(probe=key, members=found)
     return journal.probes[key]
+
+
+def _whole_lines(path: Path) -> list[dict]:
+    """The entries of a file of JSON lines, up to the first line that is torn."""
+    entries = []
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            entries.append(json.loads(line))
+    return entries
 
 
 def is_photo(member: Member) -> bool:

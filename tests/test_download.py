@@ -150,9 +150,9 @@ def test_no_more_than_eight_at_a_time_and_everything_is_counted():
 
 
 @pytest.mark.parametrize("ranges", ["honored", "ignored"])
-@pytest.mark.parametrize("fault", [None, once(cut=70_000), once(status=500), once(cut=9, stall=0.6), once(extra=99)])
+@pytest.mark.parametrize("fault", [{}, {"cut": 70_000}, {"status": 500}, {"cut": 9, "stall": 0.6}, {"extra": 99}])
 def test_a_whole_file_is_fetched_and_verified(tmp_path, ranges, fault):
-    with serve(ranges=ranges, fault=fault) as server:
+    with serve(ranges=ranges, fault=once(**fault)) as server:
         path = fetch(Source(server.url + "file"), tmp_path / "deep" / "file", SHA256, progress=False)
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
