@@ -96,11 +96,22 @@ def _folder(settings: Settings, folder: Path, name: str, progress: bool) -> Spli
     if split is None:
         split = _read_folder(name, folder, home, files, made_with, progress)
         split.save()
-    notes = [f"{len(split.skipped)} skipped"] * bool(split.skipped) + [f"{others} other files"] * bool(others)
+    notes = _missing_of_imagenet(files) if name == "imagenet" else []
+    notes += [f"{len(split.skipped)} skipped"] * bool(split.skipped) + [f"{others} other files"] * bool(others)
     print(f"Folder {name}: {split.counts()}" + "".join(f"; {note}" for note in notes) + ".")
     for path, reason in split.skipped:
         print(f"  skipped {path}: {reason}")
     return split
+
+
+def _missing_of_imagenet(files: list[str]) -> list[str]:
+    """What to tell where the folder holds other numbers of photos than were published."""
+    found = {part: sum(file.startswith(f"{part}/") for file in files) for part in IMAGENET_COUNTS}
+    return [
+        f"{found[part]:,} of the {number:,} published {part} photos are there"
+        for part, number in IMAGENET_COUNTS.items()
+        if found[part] != number
+    ]
 
 
 def _list_photos(folder: Path) -> tuple[list[str], int]:

@@ -29,6 +29,7 @@ _DISK_ERRORS = {
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "there is no permission",
     errno.EPERM: "there is no permission",
+    errno.EEXIST: "a file is in the way of a folder",
     errno.ENOTDIR: "a file is in the way of a folder",
     errno.ENOTCONN: "the mount has vanished (was Drive disconnected?)",
     errno.ESTALE: "the mount has vanished",

@@ -74,7 +74,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     if settings.keep_folder:
         pack = settings.keep_folder / f"{settings.data}-{settings.fraction:g}-seed{settings.seed}.tar"
         if pack.exists() and not (home / "split.json").exists():
-            _unpack(pack, home)
+            _unpack(pack, home, progress)
     if (home / "split.json").exists():
         split = Split.load(home / "split.json")
         fraction = split.made_with.get("fraction")
@@ -86,13 +86,15 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         how = _complete(split, settings, pack, progress)
     else:
         split, how = _make(settings, progress)
+        if _absent(split):  # the disk lost some that the journal remembers
+            _complete(split, settings, pack, progress)
     for archive, _ in DATA_SETS[settings.data]:  # only now: until here, an interruption would have needed them again
         for name in (archive.name, f"{archive.name}.journal"):
             (home / name).unlink(missing_ok=True)
     for left_over in home.rglob("*.partial"):
         left_over.unlink()
     if pack and not pack.exists():
-        _pack(split, pack)
+        _pack(split, pack, progress)
     print(f"{settings.data}: {split.counts()}; {how}.")
     return split
 
@@ -153,7 +155,7 @@ def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, 
 def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
     """Exactly so many photos for each part, drawn by a hash of seed and name; a refused one is replaced by the next."""
     source = _whole(archive, settings, home, progress)
-    names = [member.name for member, _ in _members(source, archive, (), progress) if ranges.is_photo(member)]
+    names = [member.name for member, _ in _members(source, archive.name, (), progress) if ranges.is_photo(member)]
     drawn = iter(sorted(set(names), key=lambda name: hashlib.sha256(f"{settings.seed} {name}".encode()).digest()))
     entries, missing = {}, sum(numbers.values())
     while missing:
@@ -172,7 +174,7 @@ def _food_101(archive: Archive, numbers: dict, settings: Settings, home: Path, p
     source = _whole(archive, settings, home, progress)
     lists = {f"food-101/meta/{part}.json": part for part in ("train", "test")}
     drawn = {}
-    for member, data in _members(source, archive, lists, progress):
+    for member, data in _members(source, archive.name, lists, progress):
         if data is not None:
             named = [(name, label) for label, names in json.loads(data).items() for name in names]
             listed = [Photo(f"food-101/images/{name}.jpg", 0, "", label) for name, label in named]
@@ -203,20 +205,16 @@ def _whole(archive: Archive, settings: Settings, home: Path, progress: bool) -> 
     return source
 
 
-def _members(
-    source: download.Source, archive: Archive, wanted, progress: bool
-) -> Iterator[tuple[archives.Member, bytes]]:
+def _members(source: download.Source, name: str, wanted, progress: bool) -> Iterator[tuple[archives.Member, bytes]]:
     """The members of a whole archive; the wanted ones, by name, with their contents, the others with None."""
-    with download.bar(source.size, 0, f"reading {archive.name}", progress) as bar:
+    with download.bar(source.size, 0, f"reading {name}", progress) as bar:
         chunks = download.watched(source.chunks(0, source.size), bar)
-        yield from archives.read(
-            archives.gunzip(chunks, archive.name) if ".gz" in archive.name else chunks, archive.name, wanted
-        )
+        yield from archives.read(archives.gunzip(chunks, name) if ".gz" in name else chunks, name, wanted)
 
 
 def _keep_named(source: download.Source, archive: Archive, home: Path, names, progress: bool) -> dict[str, dict]:
     keep = _keeper(home, archive)
-    unpacked = ((member, data) for member, data in _members(source, archive, names, progress) if data is not None)
+    unpacked = ((member, data) for member, data in _members(source, archive.name, names, progress) if data is not None)
     return {member.name: dataclasses.asdict(member) | keep(member, data) for member, data in unpacked}
 
 
@@ -256,7 +254,7 @@ def _complete(split: Split, settings: Settings, pack: Path | None, progress: boo
     """Get the photos of a split that are not on this disk: from the packed file, or from where it says they lay."""
     absent = _absent(split)
     if absent and pack and pack.exists():
-        _unpack(pack, split.home)
+        _unpack(pack, split.home, progress)
         absent = _absent(split)
     if not absent:
         return "reused"
@@ -266,7 +264,11 @@ def _complete(split: Split, settings: Settings, pack: Path | None, progress: boo
     def keep(photo, data):
         _store(split.home, photo.path, data, "split.json")
 
-    read = 0
+    read, needed = 0, sum(photo.bytes for photo in absent)
+    for archive in {archive for archive, _ in DATA_SETS[split.dataset] if not archive.by_ranges}:
+        if source_of(archive, settings).is_remote and any(photo.archive == archive.name for photo in absent):
+            needed += archive.bytes
+    download.require_space(split.home, needed, split.dataset)
     for archive, _ in DATA_SETS[split.dataset]:
         wanted = {photo.path: photo for photo in absent if photo.archive == archive.name}
         if wanted and archive.by_ranges:
@@ -275,7 +277,8 @@ def _complete(split: Split, settings: Settings, pack: Path | None, progress: boo
             read += source.bytes_read
         elif wanted:
             read += archive.bytes
-            for member, data in _members(_whole(archive, settings, split.home, progress), archive, wanted, progress):
+            whole = _whole(archive, settings, split.home, progress)
+            for member, data in _members(whole, archive.name, wanted, progress):
                 if data is not None and hashlib.sha256(data).hexdigest() == wanted[member.name].sha256:
                     keep(wanted[member.name], data)
     if still := _absent(split):
@@ -290,14 +293,15 @@ def _absent(split: Split) -> list[Photo]:
     return [photo for photo in every if not split.is_there(photo)]
 
 
-def _pack(split: Split, pack: Path) -> None:
+def _pack(split: Split, pack: Path, progress: bool) -> None:
     """Keep split.json and its photos as one file, in the order of the split. Written whole or not at all."""
     every = [photo for part in PARTS for photo in split.photos(part)]
-    download.require_space(pack.parent, sum(photo.bytes + 1024 for photo in every), pack.name)
+    size = sum(photo.bytes + 1024 for photo in every)
+    download.require_space(pack.parent, size, pack.name)
     partial = pack.with_name(pack.name + ".partial")
     with download.disk_errors(pack.parent):
         pack.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(partial, "w") as tar:
+        with tarfile.open(partial, "w") as tar, download.bar(size, 0, f"packing {pack.name}", progress) as bar:
             for name, path in [("split.json", split.home / "split.json")] + [
                 (f"photos/{photo.path}", split.folder / photo.path) for photo in every
             ]:
@@ -305,30 +309,40 @@ def _pack(split: Split, pack: Path) -> None:
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
+                bar.update(len(data))
         partial.replace(pack)
 
 
-def _unpack(pack: Path, home: Path) -> None:
+def _unpack(pack: Path, home: Path, progress: bool) -> None:
     """What a packed file holds, each photo verified by the split.json in it. A damaged one is told of and deleted."""
     source, expected, split = download.Source(pack), {}, None
     print(f"Unpacking {pack.name}, {source.size / 1e9:.2f} GB.")
+    download.require_space(home, source.size, pack.name)
     try:
-        for member, data in archives.read(source.chunks(0, source.size), pack.name):
+        for member, data in _members(source, pack.name, None, progress):
             if split is None:
-                download.write(home / "split.json.partial", data)
-                split = Split.load(home / "split.json.partial")
+                split = _packed_split(home, data)
                 expected = {f"photos/{photo.path}": photo for part in PARTS for photo in split.photos(part)}
             elif (photo := expected.pop(member.name, None)) and hashlib.sha256(data).hexdigest() == photo.sha256:
                 _store(split.home, photo.path, data, pack.name)
             else:
                 raise archives.ArchiveError(f"{member.name!r} is not what its split.json says")
-        if expected:
-            raise archives.ArchiveError(f"{len(expected)} photos are missing")
+        if split is None or expected:
+            raise archives.ArchiveError(f"{len(expected) or 'all'} photos are missing")
     except archives.ArchiveError as error:
         print(f"{pack.name} is damaged ({error}): what is whole is used, the rest is fetched, and it is packed again.")
         pack.unlink()
     if split is not None and not (home / "split.json").exists():
         (home / "split.json.partial").replace(home / "split.json")
+
+
+def _packed_split(home: Path, data: bytes) -> Split:
+    """The split.json of a packed file, kept as a partial file until its photos are there."""
+    download.write(home / "split.json.partial", data)
+    try:
+        return Split.load(home / "split.json.partial")
+    except ColorlibError as error:
+        raise archives.ArchiveError(str(error)) from None
 
 
 def _store(home: Path, name: str, data: bytes, archive: str) -> str:

@@ -342,7 +342,9 @@ def _probe(source, journal: Journal, start: int, stop: int, window: int) -> list
 def _whole_lines(path: Path) -> list[dict]:
     """The entries of a file of JSON lines, up to the first line that is torn."""
     entries = []
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    if not path.exists():
+        return entries
+    with download.disk_errors(path.parent), contextlib.suppress(ValueError):
         for line in path.read_bytes().split(b"\n")[:-1]:
             entries.append(json.loads(line))
     return entries

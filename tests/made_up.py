@@ -1,12 +1,19 @@
 """Archives made on the spot in the layout and order of Places365's: small ones in memory, and one of its full size that
 exists only as far as it is asked for."""
 
+import dataclasses
+import gzip
+import hashlib
 import io
+import json
 import tarfile
 
 import numpy as np
 from PIL import Image
 
+from colorlib import published
+
+FLAT = (("val_256", 60), ("test_256", 150))
 PLACES_BYTES, PLACES_PHOTOS, PLACES_CLASSES = 26_103_685_120, 1_803_460, 365
 
 
@@ -109,3 +116,50 @@ class Places365:
         member.size = size
         photo = padded(self.pictures[index % 8], size, mark=str(index).encode())
         return member.tobuf(tarfile.USTAR_FORMAT) + photo + bytes(int(self.blocks[index]) * 512 - size)
+
+
+def food(bad=()) -> dict[str, bytes]:
+    """Food-101 with three classes of 30 training and 10 test photos, in its layout."""
+    files, lists = {}, {"train": {}, "test": {}}
+    for label in ("apple_pie", "baklava", "churros"):
+        for i in range(40):
+            name = f"{label}/{1000 + 7 * i}"
+            files[f"food-101/images/{name}.jpg"] = jpeg(9000 + len(files), pixels=16)
+            lists["test" if i % 4 == 3 else "train"].setdefault(label, []).append(name)
+    files = _spoiled([*files.items()], bad)
+    return files | {f"food-101/meta/{part}.json": json.dumps(names).encode() for part, names in lists.items()}
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _spoiled(files: list[tuple[str, bytes]], bad) -> dict[str, bytes]:
+    return {name: b"no photo at all" if i in bad else data for i, (name, data) in enumerate(files)}
+
+
+def published_sets(bad=()) -> tuple[dict[str, bytes], dict]:
+    """Small archives in the layouts of the published ones, by file name, and their recipes, as `published.DATA_SETS`.
+
+    Training photos in 8 classes, 60 flat validation photos, 150 flat test photos; a Food-101 of 3 classes. Members
+    whose number in their archive is in `bad` are no photos.
+    """
+    classes = in_classes({f"{'abcd'[i // 2]}/class_{i}": 40 + 5 * i for i in range(8)}, sizes=(700, 1500))
+    flat = {part: {f"{part}/{part}_{i:08}.jpg": jpeg(5000 + i, pixels=16) for i in range(n)} for part, n in FLAT}
+    train, val, test = ([*files.items()] for files in (classes, flat["val_256"], flat["test_256"]))
+    contents = {
+        published.TRAIN_256: tar(_spoiled(train, bad)),
+        published.VAL_256: tar(_spoiled(val, bad)),
+        published.TEST_256: tar(_spoiled(test, bad)),
+        published.FOOD_101: gzip.compress(tar(food(bad)), 1),
+    }
+    photos = {published.TRAIN_256: len(train), published.VAL_256: 60, published.TEST_256: 150, published.FOOD_101: 120}
+    small = {
+        archive.name: dataclasses.replace(archive, bytes=len(data), photos=photos[archive], sha256=sha256(data))
+        for archive, data in contents.items()
+    }
+    recipes = {
+        name: tuple((small[archive.name], shares) for archive, shares in recipe)
+        for name, recipe in published.DATA_SETS.items()
+    }
+    return {archive.name: data for archive, data in contents.items()}, recipes
