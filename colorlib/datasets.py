@@ -86,7 +86,7 @@ def _folder(settings: Settings, folder: Path, name: str, progress: bool) -> Spli
             f"The folder {folder} holds no photo ({others} other files). Give one with JPEG or PNG files."
         )
     home = settings.data_folder / name
-    newest = max((folder / file).stat().st_mtime for file in files)
+    newest = max(_modified(folder / file) for file in files)
     made_with = {
         "fraction": settings.fraction if name == "imagenet" else 1.0,
         "seed": settings.seed,
@@ -130,6 +130,14 @@ def _list_photos(folder: Path) -> tuple[list[str], int]:
             else:
                 others += 1
     return sorted(files), others
+
+
+def _modified(file: Path) -> float:
+    """When a file was last written; 0 for one that cannot be had, such as a link to nowhere."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _read_folder(name: str, folder: Path, home: Path, files: list[str], made_with: dict, progress: bool) -> Split:
