@@ -23,6 +23,10 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 _TO_XYZ = (XYZ_FROM_RGB / WHITE[:, None]).tolist()
 _TO_RGB = (np.linalg.inv(XYZ_FROM_RGB) * WHITE).tolist()
 
+# (x + 0.055) / 1.055 to the power of 2.4 as a polynomial of degree 10 on the curved piece, [0.04045, 1].
+_CURVE = np.polynomial.Chebyshev.interpolate(lambda x: ((x + 0.055) / 1.055) ** 2.4, 10, domain=[0.04045, 1])
+_CURVE = _CURVE.convert(kind=np.polynomial.Polynomial).coef.tolist()
+
 _NUMPY = types.SimpleNamespace(
     exp=np.exp, log=np.log, maximum=np.maximum, where=np.where, stack=np.stack, concat=np.concatenate, clip=np.clip
 )
@@ -35,14 +39,17 @@ def rgb_to_lab(rgb):
     [-87, 99] and [-108, 95]. Raises `ColorlibError` for integers (divide 8-bit values by 255) and for other shapes.
     """
     xp, rgb = _prepared(rgb, "rgb")
-    return xp.stack(_lab_planes(xp, _linear(xp, rgb)), axis=-1)
+    # On planes, not on pixels: then the matrix is nine products that vectorize.
+    linear = _linear(xp, xp.stack([rgb[..., i] for i in range(3)]))
+    fx, fy, fz = _unstack(_root(xp, xp.stack([_product(row, _unstack(linear)) for row in _TO_XYZ])))
+    return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
 
 
 def lightness(rgb):
     """L alone, float32 (...) in [0, 100], of rgb (..., 3) as `rgb_to_lab` takes it, at a third of its cost."""
     xp, rgb = _prepared(rgb, "rgb")
     linear = _linear(xp, rgb)
-    return 116.0 * _root(xp, sum(k * linear[..., i] for i, k in enumerate(_TO_XYZ[1]))) - 16.0
+    return 116.0 * _root(xp, _product(_TO_XYZ[1], [linear[..., i] for i in range(3)])) - 16.0
 
 
 def lab_to_rgb(lab):
@@ -59,8 +66,8 @@ def lab_to_linear(lab):
     fy = (lab[..., 0] + 16.0) / 116.0
     fx = fy + lab[..., 1] / 500.0
     fz = xp.maximum(fy - lab[..., 2] / 200.0, 0.0)  # as scikit-image does, far outside the gamut
-    x, y, z = (xp.where(f > 0.2068966, f * f * f, (f - 16.0 / 116.0) / 7.787) for f in (fx, fy, fz))
-    return xp.stack([row[0] * x + row[1] * y + row[2] * z for row in _TO_RGB], axis=-1)
+    xyz = [xp.where(f > 0.2068966, f * f * f, (f - 16.0 / 116.0) / 7.787) for f in (fx, fy, fz)]
+    return xp.stack([_product(row, xyz) for row in _TO_RGB], axis=-1)
 
 
 def encode(linear):
@@ -82,22 +89,45 @@ def join(L, ab):
     return xp.concat([L * L_SCALE, ab * AB_SCALE], axis=-1)
 
 
+def _product(row, planes):
+    return row[0] * planes[0] + row[1] * planes[1] + row[2] * planes[2]
+
+
+def _unstack(planes):
+    return planes[0], planes[1], planes[2]
+
+
 def _linear(xp, rgb):
-    """Linear light of sRGB values. exp(log x · k) is 2.5 times as fast as a power, and as exact in float32."""
-    curved = xp.exp(xp.log(xp.maximum(rgb, 0.04045) * (1 / 1.055) + 0.055 / 1.055) * 2.4)
+    """Linear light of sRGB values.
+
+    NumPy: exp(log x · k), 2.5 times as fast as a power. A compiled graph has every step in registers, so that there a
+    polynomial, with errors below 3e-7, is faster still; it ends where the curve is straight anyway.
+    """
+    if xp is _NUMPY:
+        curved = xp.exp(xp.log(xp.maximum(rgb, 0.04045) * (1 / 1.055) + 0.055 / 1.055) * 2.4)
+    else:
+        curved = _CURVE[-1]
+        for coefficient in _CURVE[-2::-1]:
+            curved = curved * rgb + coefficient
     return xp.where(rgb > 0.04045, curved, rgb * (1 / 12.92))
-
-
-def _lab_planes(xp, linear):
-    """The planes L, a and b of linear light (..., 3). On planes, the matrix is nine products that vectorize."""
-    r, g, b = linear[..., 0], linear[..., 1], linear[..., 2]
-    fx, fy, fz = (_root(xp, row[0] * r + row[1] * g + row[2] * b) for row in _TO_XYZ)
-    return 116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)
 
 
 def _root(xp, t):
     """CIELAB's cube root with its straight piece near black."""
-    return xp.where(t > 0.008856, xp.exp(xp.log(xp.maximum(t, 0.008856)) * (1 / 3)), 7.787 * t + 16 / 116)
+    large = xp.maximum(t, 0.008856)
+    root = xp.exp(xp.log(large) * (1 / 3)) if xp is _NUMPY else _cube_root(xp, large)
+    return xp.where(t > 0.008856, root, 7.787 * t + 16 / 116)
+
+
+def _cube_root(xp, t):
+    """A tensor's cube root: a third of the float's bits, read as a whole number, is a third of its exponent and so a
+    guess within 4 %; each of Halley's steps makes of an error e one below e³."""
+    bits = xp.cast(xp.cast(xp.bitcast(t, "int32"), "float32") * (1 / 3), "int32") + 709958130
+    root = xp.bitcast(bits, "float32")
+    for _ in range(2):
+        cube = root * root * root
+        root = root * (cube + 2.0 * t) / (2.0 * cube + t)
+    return root
 
 
 def _namespace(array):
@@ -114,6 +144,7 @@ def _namespace(array):
         concat=tf.concat,
         clip=tf.clip_by_value,
         cast=tf.cast,
+        bitcast=tf.bitcast,
     )
 
 
