@@ -45,9 +45,12 @@ def unpack(data: bytes) -> tuple[dict, dict]:
         raise Damaged("it is empty")
     if len(data) <= DIGEST or hashlib.sha256(memoryview(data)[:-DIGEST]).digest() != data[-DIGEST:]:
         raise Damaged("its checksum does not fit")
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        arrays = {name.removeprefix("array/"): file[name] for name in file.files if name != "meta"}
-        return json.loads(file["meta"].tobytes()), arrays
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name.removeprefix("array/"): file[name] for name in file.files if name != "meta"}
+            return json.loads(file["meta"].tobytes()), arrays
+    except Exception as error:  # as in `peek`: whole, but never written by `pack`
+        raise Damaged("it is no checkpoint") from error
 
 
 def digest_of(data: bytes) -> str:
@@ -115,6 +118,11 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def shown(folder: Path) -> str:
+    """A folder as a reader is told of it: its last two parts, as in colorlib/classroom."""
+    return "/".join(folder.parts[-2:])
+
+
 class Copier:
     """Copies the latest checkpoint and its best weights to a second folder, such as Google Drive, in a thread.
 
@@ -175,9 +183,9 @@ class Copier:
 
     def _report(self, failure):
         if failure and failure != self._failure:
-            say(f"{self.name}: copying to {self.root.name} fails: {failure}. Training goes on; copying is tried again.")
+            say(f"{self.name}: copying to {shown(self.root)} fails: {failure}. Training goes on; it is tried again.")
         elif self._failure and not failure:
-            say(f"{self.name}: the copy in {self.root.name} has caught up.")
+            say(f"{self.name}: the copy in {shown(self.root)} has caught up.")
         self._failure = failure
 
     def _copy(self, meta, data, best_data):

@@ -35,28 +35,53 @@ def mount_drive() -> Path:
     Raises `ColorlibError` with Colab's reason when it cannot be mounted: declined, signed out, timed out.
     """
     mine = DRIVE / "MyDrive"
-    if not mine.is_dir():
+    dropped = False
+    try:
+        there = mine.is_dir()
+    except OSError:  # errno 107: a mount that was there, and was dropped
+        there, dropped = False, True
+    if not there:
         from google.colab import drive
 
         try:
-            drive.mount(str(DRIVE))
+            drive.mount(str(DRIVE), force_remount=dropped)
+            there = mine.is_dir()
         except Exception as error:  # ValueError, and Colab's own MessageError when access is declined
             raise ColorlibError(f"Google Drive could not be mounted: {error}") from error
-    if not mine.is_dir():
+    if not there:
         raise ColorlibError(
             "Google Drive is mounted, but has no folder MyDrive. Disconnect it in Colab's file view, try again."
         )
     return mine
 
 
-def lasting_folder() -> Path:
-    """The folder `colorlib` on Google Drive, made if need be: what lies there outlasts the session."""
-    folder = mount_drive() / "colorlib"
+def lasting_folder(name: str = "") -> Path:
+    """The folder colorlib/<name> on Google Drive, made if need be: what lies there outlasts the session."""
+    folder = mount_drive() / "colorlib" / name
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ColorlibError(f"Google Drive cannot be written to: {error.strerror}") from error
     return folder
+
+
+def upload(folder: Path) -> list[Path]:
+    """Files that the reader picks from their own computer, on Colab, written into `folder`. Returns their paths.
+
+    Raises `ColorlibError` outside Colab, and when nothing was picked.
+    """
+    if not is_colab():
+        raise ColorlibError("Photos are uploaded on Colab alone. On your own computer, give the photo's path instead.")
+    from google.colab import files
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):  # Colab writes what it gets into the current folder as well
+        picked = {folder / Path(name).name: data for name, data in files.upload().items()}
+    for path, data in picked.items():
+        path.write_bytes(data)
+    if not picked:
+        raise ColorlibError("No photo was uploaded. Run the cell again and pick at least one file.")
+    return list(picked)
 
 
 def accelerator() -> str:
@@ -89,7 +114,7 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
     print(f"Accelerator  {gpu or _without_gpu(settings, on_colab)}")
     if on_colab and drive:
         try:
-            settings = dataclasses.replace(settings, keep_folder=lasting_folder())
+            settings = dataclasses.replace(settings, keep_folder=lasting_folder(_name_on_drive(settings)))
         except ColorlibError as error:
             print(f"Drive        {error}")
     print(f"Kept         {_what_lasts(settings, on_colab)}")
@@ -122,6 +147,13 @@ def _data_name(settings: Settings) -> str:
     return settings.data
 
 
+def _name_on_drive(settings: Settings) -> str:
+    """Trainings of another profile or of other photos get a folder of their own: each could not go on from the other's
+    checkpoints, and would be refused."""
+    own = settings_module.PROFILES[settings.profile].data
+    return settings.profile if settings.data == own else f"{settings.profile}-{Path(settings.data).name}"
+
+
 def _results_name(settings: Settings) -> str:
     """Where results lie, as seen from the project: a notebook's output holds no path of a machine."""
     if settings.results_folder.is_relative_to(settings_module.ROOT):
@@ -138,7 +170,8 @@ def _without_gpu(settings: Settings, on_colab: bool) -> str:
 
 def _what_lasts(settings: Settings, on_colab: bool) -> str:
     if settings.keep_folder is not None:
-        where = "MyDrive/colorlib on Google Drive" if on_colab else f"the folder {settings.keep_folder.name}"
+        name = settings.keep_folder.name
+        where = f"MyDrive/colorlib/{name} on Google Drive" if on_colab else f"the folder {name}"
         return f"checkpoints are copied to {where}: training goes on from there in a later session"
     if on_colab:
         return (

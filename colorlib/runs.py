@@ -22,8 +22,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from colorlib import ColorlibError, models
-from colorlib.checkpoints import Copier, Damaged, digest_of, pack, peek, reason, rewrite, say, unpack, write_whole
+from colorlib import ColorlibError, checkpoints, models
+from colorlib.checkpoints import Copier, Damaged, digest_of, pack, reason, rewrite, say, unpack, write_whole
 from colorlib.settings import MODELS, Settings, check_choice
 
 FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
@@ -218,10 +218,13 @@ class Run:
     def _candidates(self, aloud=False) -> list[tuple[State, Path, str]]:
         """The checkpoints in both folders, the one furthest on first, our own before a copy."""
         found = []
-        for folder, place in ((self.folder, ""), (self._kept, f" in {self.keep_folder and self.keep_folder.name}")):
+        for folder, place in (
+            (self.folder, ""),
+            (self._kept, f" in {self.keep_folder and checkpoints.shown(self.keep_folder)}"),
+        ):
             for path in _listed(folder, "checkpoint-*.npz"):
                 try:
-                    found.append((State(**peek(path)), path, place))
+                    found.append((State(**checkpoints.peek(path)), path, place))
                 except (Damaged, OSError, TypeError) as error:
                     if aloud:
                         self._say_unused(path, place, error)
@@ -249,7 +252,7 @@ class Run:
         ]
         if differences:
             where = f"runs/{self.model_name} in {self.folder.parents[1].name}"
-            where += f" and in {self.keep_folder.name}" if self.keep_folder else ""
+            where += f" and in {checkpoints.shown(self.keep_folder)}" if self.keep_folder else ""
             raise ColorlibError(
                 f"{self.model_name} was trained with {', '.join(differences)}: that cannot be continued. Go back to "
                 f"it, choose another results folder (COLORLIB_RESULTS), or forget it by deleting {where}."
@@ -294,7 +297,7 @@ class Keeper:
     def close(self) -> None:
         """Wait for the second folder to catch up, and say so if it does not."""
         if self._copier and not self._copier.close(FINAL_COPY_SECONDS):
-            folder = self.run.keep_folder.name
+            folder = checkpoints.shown(self.run.keep_folder)
             say(
                 f"{self.run.model_name}: the last checkpoint is NOT in {folder}, and may be lost with this session. "
                 f"See that {folder} can be reached and has room, then train again: only the copy is made."

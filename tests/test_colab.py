@@ -1,0 +1,195 @@
+"""The setup of a notebook, on a Colab that is made up: mounting Drive, refusing to, dropping it, uploading."""
+
+import importlib.machinery
+import sys
+import types
+
+import pytest
+
+from colorlib import ColorlibError, colab
+
+
+def module(name, **contents):
+    made = types.ModuleType(name)
+    made.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)  # find_spec raises without one
+    made.__path__ = []
+    vars(made).update(contents)
+    return made
+
+
+class Colab:
+    """google.colab as far as colorlib uses it. `refuses`: the error with which mounting fails."""
+
+    def __init__(self, mount, refuses=None):
+        self.mount_point, self.refuses, self.mounts = mount, refuses, 0
+        self.picked = {}
+
+    def mount(self, place, force_remount=False):
+        self.mounts += 1
+        self.forced = force_remount
+        assert place == str(self.mount_point)
+        if self.refuses:
+            raise self.refuses
+        (self.mount_point / "MyDrive").mkdir(parents=True, exist_ok=True)
+
+    def upload(self):
+        for name, data in self.picked.items():  # as the real one does, into the current folder
+            with open(name, "wb") as file:  # noqa: PTH123
+                file.write(data)
+        return self.picked
+
+
+@pytest.fixture
+def on_colab(tmp_path, monkeypatch):
+    mount = tmp_path / "content" / "drive"
+    fake = Colab(mount)
+    drive, files = module("google.colab.drive", mount=fake.mount), module("google.colab.files", upload=fake.upload)
+    package = module("google.colab", drive=drive, files=files)
+    for name, value in (
+        ("google", module("google", colab=package)),
+        ("google.colab", package),
+        ("google.colab.drive", drive),
+        ("google.colab.files", files),
+    ):
+        monkeypatch.setitem(sys.modules, name, value)
+    monkeypatch.setattr(colab, "DRIVE", mount)
+    monkeypatch.setattr(colab, "accelerator", lambda: "Tesla T4")
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("PROFILE", "DATA", "MIRROR", "BACKBONE", "WEIGHTS", "IMAGE_SIZE", "EPOCHS", "DATA_FOLDER", "RESULTS"):
+        monkeypatch.delenv(f"COLORLIB_{name}", raising=False)
+
+
+def test_elsewhere_is_not_colab(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(colab, "accelerator", lambda: "")
+    assert not colab.is_colab()
+    settings = colab.start()
+    printed = capsys.readouterr().out
+    assert settings.profile == "sample" and settings.keep_folder is None
+    assert [line.split()[0] for line in printed.splitlines()] == ["Profile", "Data", "Results", "Accelerator", "Kept"]
+    assert "none; the sample profile needs none" in printed and "stay on this machine's disk" in printed
+    with pytest.raises(ColorlibError, match="give the photo's path instead"):
+        colab.upload(tmp_path)
+
+
+def test_a_google_package_put_together_by_hand_is_not_colab(monkeypatch):
+    broken = types.ModuleType("google.colab")
+    broken.__spec__ = None  # find_spec raises ValueError
+    monkeypatch.setitem(sys.modules, "google", module("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", broken)
+    assert not colab.is_colab()
+
+
+def test_start_on_colab_mounts_drive_once_and_names_no_path(on_colab, capsys, tmp_path):
+    assert colab.is_colab()
+    settings = colab.start()
+    printed = capsys.readouterr().out
+    assert settings.profile == "classroom"
+    assert settings.keep_folder == on_colab.mount_point / "MyDrive" / "colorlib" / "classroom"
+    assert settings.keep_folder.is_dir()
+    assert "copied to MyDrive/colorlib/classroom on Google Drive" in printed and "Tesla T4" in printed
+    assert str(tmp_path) not in printed and "/work" not in printed and "/content" not in printed
+    colab.start()
+    assert capsys.readouterr().out == printed
+    assert on_colab.mounts == 1
+
+
+def test_trainings_of_other_profiles_or_photos_do_not_collide_on_drive(on_colab, capsys, tmp_path):
+    mine = tmp_path / "holidays"
+    mine.mkdir()
+    chosen = [("classroom", ""), ("paper", ""), ("classroom", "food101"), ("classroom", str(mine))]
+    folders = [colab.start(profile, data).keep_folder for profile, data in chosen]
+    assert [folder.name for folder in folders] == ["classroom", "paper", "classroom-food101", "classroom-holidays"]
+    printed = capsys.readouterr().out
+    assert "MyDrive/colorlib/classroom-holidays on Google Drive" in printed and "your folder holidays" in printed
+    assert str(tmp_path) not in printed
+
+
+@pytest.mark.parametrize("error", [ValueError("mount failed"), RuntimeError("credential propagation was unsuccessful")])
+def test_a_refused_mount_is_said_and_the_course_goes_on(on_colab, capsys, error):
+    on_colab.refuses = error
+    settings = colab.start("sample")
+    printed = capsys.readouterr().out
+    assert settings.keep_folder is None
+    assert f"could not be mounted: {error}" in printed
+    assert "NOTHING outlasts this session" in printed
+
+
+def test_without_drive_it_is_said_that_nothing_lasts(on_colab, capsys):
+    settings = colab.start("sample", drive=False)
+    assert settings.keep_folder is None and on_colab.mounts == 0
+    assert "NOTHING outlasts this session" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["is_dir", "mkdir"])
+def test_a_dropped_mount_is_said(on_colab, capsys, monkeypatch, method):
+    colab.start("sample")
+    kind = type(on_colab.mount_point)
+    real = getattr(kind, method)
+
+    def dropped(self, *arguments, **options):
+        if on_colab.mount_point in self.parents:
+            raise OSError(107, "Transport endpoint is not connected")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(kind, method, dropped)
+    settings = colab.start("sample")
+    printed = capsys.readouterr().out
+    assert settings.keep_folder is None and "Transport endpoint is not connected" in printed
+    assert "NOTHING outlasts this session" in printed
+
+
+def test_a_dropped_mount_is_mounted_again(on_colab, monkeypatch):
+    kind = type(on_colab.mount_point)
+    real = kind.is_dir
+
+    def is_dir(self):
+        if self.name == "MyDrive" and not on_colab.mounts:
+            raise OSError(107, "Transport endpoint is not connected")
+        return real(self)
+
+    monkeypatch.setattr(kind, "is_dir", is_dir)
+    assert colab.start("sample").keep_folder is not None
+    assert on_colab.mounts == 1 and on_colab.forced
+
+
+def test_no_gpu_on_colab_says_what_to_choose(on_colab, capsys, monkeypatch):
+    monkeypatch.setattr(colab, "accelerator", lambda: "")
+    colab.start("classroom", drive=False)
+    assert "Choose Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
+
+
+def test_a_runtime_without_tensorflow_says_what_to_choose(on_colab, monkeypatch):
+    monkeypatch.undo()  # the real accelerator()
+    real = colab.importlib.util.find_spec
+    monkeypatch.setattr(
+        colab.importlib.util,
+        "find_spec",
+        lambda name: None if name == "tensorflow" else object() if "." in name else real(name),
+    )
+    with pytest.raises(ColorlibError, match="TPU runtimes come without it"):
+        colab.accelerator()
+
+
+def test_uploaded_photos_lie_in_the_folder_and_not_where_the_notebook_is(on_colab, tmp_path, monkeypatch):
+    here, folder = tmp_path / "here", tmp_path / "data" / "yours"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    on_colab.picked = {"grandma.jpg": b"one", "a b.png": b"two"}
+    paths = colab.upload(folder)
+    assert [path.relative_to(folder).as_posix() for path in paths] == ["grandma.jpg", "a b.png"]
+    assert [path.read_bytes() for path in paths] == [b"one", b"two"]
+    assert list(here.iterdir()) == []
+    on_colab.picked = {}
+    with pytest.raises(ColorlibError, match="No photo was uploaded"):
+        colab.upload(folder)
+
+
+def test_the_accelerator_is_named_and_tensorflow_starts_quietly():
+    import tensorflow as tf
+
+    names = colab.accelerator()
+    assert bool(names) == bool(tf.config.list_physical_devices("GPU"))
