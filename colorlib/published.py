@@ -117,7 +117,7 @@ def _make(settings: Settings, progress: bool) -> tuple[Split, str]:
         found, refused, bytes_read = select(archive, numbers, settings, home, progress)
         parts, skipped, read = parts | found, skipped + refused, read + bytes_read
     check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
-    in_order = {part: tuple(sorted(parts[part], key=lambda photo: photo.path)) for part in PARTS}
+    in_order = {part: tuple(sorted(parts.get(part, ()), key=lambda photo: photo.path)) for part in PARTS}
     made_with = {"fraction": settings.fraction, "seed": settings.seed}
     split = Split(settings.data, home / "photos", home, **in_order, skipped=tuple(skipped), made_with=made_with)
     kept = sum(photo.bytes for part in PARTS for photo in split.photos(part))

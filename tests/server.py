@@ -8,6 +8,7 @@ import http.server
 import mmap
 import re
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -30,8 +31,7 @@ class Server:
 
     def __enter__(self) -> "Server":
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
+        self._http = _HTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/"
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -44,6 +44,14 @@ class Server:
     def asked(self) -> int:
         """Bytes of contents that were asked for: what would have come without any fault."""
         return sum(stop - start for _, start, stop in self.log)
+
+
+class _HTTPServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # the other side went away: tests do that all the time
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

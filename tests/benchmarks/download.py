@@ -1,0 +1,207 @@
+"""Three percent of Places365: bytes read for each byte kept, fairness, time, and kills at random moments.
+
+The archive has the published size and shape, 26 GB, and is made up by a local server as it is asked for. Fairness is
+measured on the MiniPlaces photos in ../shared, where they are. One JSON object a line.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import multiprocessing
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+
+import made_up  # noqa: E402
+from server import Server  # noqa: E402
+
+from colorlib import archives, datasets, download, lab, published, ranges, settings  # noqa: E402
+
+MINIPLACES = TESTS.parents[1] / "shared" / "photos" / "miniplaces-train.tar"
+GIGABYTE = 1 << 30  # of the whole archive that is read for its time, which is then scaled up
+
+
+def figure(name, value, **bounds):
+    print(json.dumps({"figure": name, "value": value if isinstance(value, int) else round(value, 4)} | bounds))
+    sys.stdout.flush()
+
+
+def serve_places(pipe):
+    """The made-up archive, served from a process of its own."""
+    with Server({published.TRAIN_256.name: made_up.Places365()}) as server:
+        pipe.send(server.url)
+        pipe.recv()
+        pipe.send((server.sent, server.most_at_once))
+
+
+@contextlib.contextmanager
+def places_server():
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve_places, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        yield ours.recv(), ours
+    finally:
+        process.kill()
+
+
+def places365(folder):
+    """The training photos of the profile `paper`, through the one door that notebooks use."""
+    published.DATA_SETS["places365"] = ((published.TRAIN_256, {"train": 1}),)
+    with places_server() as (url, pipe):
+        chosen = settings.load("paper", data_folder=folder, results_folder=folder, mirror=url)
+        before = time.perf_counter()
+        with contextlib.redirect_stdout(sys.stderr):
+            split = datasets.prepare(chosen, progress=False)
+        seconds = time.perf_counter() - before
+        report = json.loads((split.home / "download.json").read_text())
+        whole = download.Source(url + published.TRAIN_256.name)
+        before = time.perf_counter()
+        read = sum(map(len, whole.chunks(0, GIGABYTE)))
+        of_whole = (time.perf_counter() - before) * whole.size / read
+        again = download.Source(url + published.TRAIN_256.name)
+        known = {photo.path: photo for photo in split.train}
+        ranges.refetch(again, split.train, lambda photo, data: known.pop(photo.path), progress=False)
+        pipe.send("how much?")
+        sent, at_once = pipe.recv()
+    archive = made_up.Places365()
+    shares = {label: 0.03 * count for label, count in zip(archive.labels, archive.counts, strict=True)}
+    counts = Counter(photo.label for photo in split.train)
+    figure("places365: photos kept", len(split.train), exactly=54_104)
+    figure("places365: photos not fetched by the shared split.json", len(known), exactly=0)
+    figure("places365: bytes read / bytes kept", report["bytes_read"] / report["bytes_kept"], at_most=1.5)
+    figure("places365: the same from a shared split.json", again.bytes_read / report["bytes_kept"], at_most=1.5)
+    figure("places365: bytes counted / bytes sent", (report["bytes_read"] + read + again.bytes_read) / sent)
+    figure("places365: requests at a time", at_once, at_most=8)
+    figure("places365: photos off a class's share", max(abs(counts[k] - v) for k, v in shares.items()), at_most=1)
+    figure("places365: megabytes of split.json", (split.home / "split.json").stat().st_size / 1e6)
+    figure("places365: seconds of the sample", seconds)
+    figure("places365: seconds of reading the whole archive, scaled up from 1 GiB", of_whole)
+    figure("places365: time / time of reading the whole archive", seconds / of_whole, at_most=1.0)
+
+
+def histograms(path):
+    """Of each photo of an archive: its name and its counts of ab colors, in bins of 8 units, of every 2nd pixel."""
+    names, counts = [], []
+    for member, data in archives.read(download.Source(path).chunks(0, 1 << 60), path.name):
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[::2, ::2].astype(np.float32) / 255
+        ab = np.asarray(lab.rgb_to_lab(pixels))[..., 1:].reshape(-1, 2)
+        bins = np.clip(np.round(ab / 8).astype(int) + 16, 0, 32)
+        names.append(member.name)
+        counts.append(np.bincount(bins[:, 0] * 33 + bins[:, 1], minlength=33 * 33).astype(np.int32))
+    return names, np.stack(counts)
+
+
+def distance(part, whole):
+    """Total variation between two histograms."""
+    return 0.5 * float(np.abs(part / part.sum() - whole / whole.sum()).sum())
+
+
+def fairness(folder, fraction=0.03, seeds=20):
+    names, counts = histograms(MINIPLACES)
+    whole, total = counts.sum(0), len(names)
+    number, index = round(fraction * total), {name: i for i, name in enumerate(names)}
+    uniform = random.Random(0)
+    chance = [distance(counts[uniform.sample(range(total), number)].sum(0), whole) for _ in range(200)]
+    limit = float(np.percentile(chance, 95))
+    per_class = Counter(name.rpartition("/")[0] for name in names)
+    off, distances = [], []
+    with Server({"miniplaces.tar": MINIPLACES}) as server:
+        for seed in range(1, seeds + 1):
+            source = download.Source(server.url + "miniplaces.tar")
+            journal = ranges.Journal(folder / f"journal-{seed}", source, {})
+            taken = ranges.sample(source, number, total, seed, lambda *photo: {}, journal, progress=False)
+            journal.close()
+            found = Counter(entry["name"].rpartition("/")[0] for entry in taken)
+            off.append(max(abs(found[label] - fraction * count) for label, count in per_class.items()))
+            distances.append(distance(counts[[index[entry["name"]] for entry in taken]].sum(0), whole))
+    figure(f"miniplaces: photos off a class's share, worst of {seeds} seeds", max(off), at_most=1)
+    figure("miniplaces: ab distance to the whole, seed 1", distances[0], at_most=round(limit, 4))
+    figure("miniplaces: median ab distance of the seeds", float(np.median(distances)))
+    figure("miniplaces: median ab distance of 200 uniform samples", float(np.median(chance)))
+    figure(f"miniplaces: of {seeds} seeds within the limit", sum(d <= limit for d in distances))
+
+
+CHILD = """
+import pickle, sys
+from pathlib import Path
+from colorlib import datasets, published, settings
+published.DATA_SETS = pickle.loads(Path(sys.argv[1]).read_bytes())
+chosen = settings.load("paper", fraction=1.0, mirror=sys.argv[2], data_folder=sys.argv[3], keep_folder=sys.argv[4])
+datasets.prepare(chosen, progress=False)
+"""
+
+
+def digest(folder):
+    """Of all files below a folder, except the report of how many bytes were read."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "download.json"):
+        total.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def kills(folder, number):
+    """SIGKILL at random moments, run after run in the same folder until one ends; then the next folder."""
+    files, recipes = made_up.published_sets()
+    (folder / "recipes").write_bytes(pickle.dumps(recipes))
+    moments, done, same, finished, seconds, expected = random.Random(0), 0, 0, 0, 4.0, None
+    while done < number:
+        how = "ignored" if finished % 3 == 2 else "honored"
+        with Server(files, ranges=how, delay=0.005) as server:
+            home = folder / f"{finished}"
+            places = [folder / "recipes", server.url, home / "data", home / "drive"]
+            while True:
+                command = [sys.executable, "-c", CHILD, *map(str, places)]
+                before = time.perf_counter()
+                child = subprocess.Popen(command, cwd=TESTS.parent, stdout=subprocess.DEVNULL)
+                try:
+                    code = child.wait(None if expected is None else moments.uniform(0.2, 1.2) * seconds)
+                except subprocess.TimeoutExpired:
+                    child.send_signal(signal.SIGKILL)
+                    code, done = child.wait(), done + 1
+                if code == 0:
+                    break
+                if code != -signal.SIGKILL:
+                    raise SystemExit(f"a rerun after a kill failed with {code}")
+        if expected is None:  # the first run is not disturbed
+            expected, seconds = digest(home), time.perf_counter() - before
+        else:
+            same += digest(home) == expected
+        finished += 1
+    figure("kills at random moments", done, at_least=number)
+    figure("seconds of an undisturbed run", seconds)
+    figure("folders that a killed and rerun sample ended in", finished - 1)
+    figure("of these with other files than an undisturbed run", finished - 1 - same, exactly=0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--only", choices=("places365", "fairness", "kills"), help="one of the three alone")
+    chosen = parser.parse_args()
+    parts = {"places365": places365, "fairness": fairness, "kills": lambda folder: kills(folder, chosen.kills)}
+    for name, part in parts.items():
+        if chosen.only in (None, name):
+            if name == "fairness" and not MINIPLACES.exists():
+                print(json.dumps({"figure": "miniplaces: fairness", "left_out": "needs ../shared/photos"}))
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                part(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
