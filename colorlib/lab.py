@@ -101,7 +101,7 @@ def _linear(xp, rgb):
     """Linear light of sRGB values.
 
     NumPy: exp(log x · k), 2.5 times as fast as a power. A compiled graph has every step in registers, so that there a
-    polynomial, with errors below 3e-7, is faster still; it ends where the curve is straight anyway.
+    polynomial, with errors below 4e-7, is faster still; it ends where the curve is straight anyway.
     """
     if xp is _NUMPY:
         curved = xp.exp(xp.log(xp.maximum(rgb, 0.04045) * (1 / 1.055) + 0.055 / 1.055) * 2.4)
