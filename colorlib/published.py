@@ -101,7 +101,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
 
 def source_of(archive: Archive, settings: Settings) -> download.Source:
     """Where the archive's bytes are: at its published address, at a mirror's, or in a folder on disk."""
-    base = settings.mirror or archive.base
+    base = (settings.mirror or archive.base).removesuffix(archive.name)  # the archive itself may be named, too
     is_web = base.startswith(("http://", "https://"))
     address = f"{base.rstrip('/')}/{archive.name}" if is_web else Path(base).expanduser() / archive.name
     return download.Source(address, archive.bytes)

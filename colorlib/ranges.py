@@ -29,6 +29,7 @@ FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
+NO_PHOTOS = 10_000  # photos that are none, until the archive is taken for none of photos
 TRIES = 3  # readings of a stretch or photo that comes damaged
 
 
@@ -60,7 +61,7 @@ class Journal:
 
     def __init__(self, path: Path, source: download.Source, task: dict):
         self.path, self.source, self._lock = path, source, threading.Lock()
-        self.probes, self.taken, self.in_order, self._read_before = {}, {}, True, 0
+        self.probes, self.taken, self.in_order, self.skipped, self._read_before = {}, {}, True, 0, 0
         entries = _whole_lines(path)
         if not entries or entries[0] != task:
             entries = [task]
@@ -78,20 +79,26 @@ class Journal:
         """Remember an entry, and write it before anything builds on it."""
         with self._lock, download.disk_errors(self.path.parent):
             self._file.write(json.dumps(entry | {"read": self.bytes_read}).encode() + b"\n")
-            return self._learn(entry)
+            self._learn(entry)
+        if self.skipped > NO_PHOTOS:
+            raise archives.ArchiveError(
+                f"{self.source.name}: {self.skipped:,} photos are none, the last one {entry['name']!r}: "
+                f"{entry['skipped']}. Try a mirror."
+            )
+        return entry
 
     def close(self) -> None:
         self._file.close()
 
-    def _learn(self, entry: dict) -> dict:
+    def _learn(self, entry: dict) -> None:
         self._read_before = entry.pop("read", self._read_before)
         if "probe" in entry:
             self.probes[entry["probe"]] = [Member(*row) for row in entry["members"]]
         elif "segment" in entry:
             self.taken.setdefault(entry["segment"], []).append(entry)
+            self.skipped += "skipped" in entry
         else:
             self.in_order = entry["in_order"]
-        return entry
 
 
 def sample(source, number: int, total: int, seed: int, keep: Callable, journal: Journal, progress=True) -> list[dict]:
@@ -122,6 +129,8 @@ def refetch(source, wanted: list, keep: Callable, progress=True) -> None:
     """
     runs = []
     for photo in sorted(wanted, key=lambda photo: photo.offset):
+        if not 0 <= photo.bytes <= archives.LARGEST or photo.offset < 0:
+            raise ColorlibError(f"{source.name}: {photo.path} cannot be at byte {photo.offset:,} of split.json.")
         near = runs and photo.offset - runs[-1][-1].offset - runs[-1][-1].bytes <= NEAR
         if near or (runs and not source.ranges):
             runs[-1].append(photo)

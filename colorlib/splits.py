@@ -213,4 +213,4 @@ def _from_group(group: dict):
     for name, size, digest, *rest in group["photos"]:
         sha256 = base64.b64decode(digest + "=").hex()
         path = f"{group['folder']}/{name}" if group["folder"] else name
-        yield Photo(path, size, sha256, group["label"], group["archive"], *rest)
+        yield Photo(path, int(size), sha256, str(group["label"]), str(group["archive"]), *rest)

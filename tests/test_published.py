@@ -120,6 +120,8 @@ def test_archives_that_are_on_disk_are_read_there_and_stay(tmp_path, server):
     assert here.checksum == prepare(tmp_path / "there", server).checksum
     assert_whole(here)
     assert {path.name for path in mine.iterdir()} == set(FILES)
+    one = prepare(tmp_path / "one", mine / VAL, data="places365-val", fraction=1.0)  # the archive itself, by its path
+    assert one.checksum == prepare(tmp_path / "two", server.url + VAL, data="places365-val", fraction=1.0).checksum
     (mine / VAL).write_bytes(FILES[VAL][:50_000] + b"?" + FILES[VAL][50_001:])
     with pytest.raises(ColorlibError, match=r"val_256\.tar is damaged: its SHA-256"):
         prepare(tmp_path / "damaged", mine)

@@ -168,6 +168,14 @@ def test_photos_that_are_none_are_replaced_and_named(tmp_path):
     assert not {entry["name"] for entry in kept} & bad
 
 
+def test_an_archive_full_of_empty_members_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranges, "NO_PHOTOS", 50)
+    archive = made_up.tar(FILES | {f"data_256/z/empty/{i:08}.jpg": b"" for i in range(4000)})
+    for how in ("honored", "ignored"):
+        with pytest.raises(archives.ArchiveError, match=r"a\.tar: \d\d photos are none, the last one .*empty"):
+            sample(tmp_path, 1500, archive=archive, total=TOTAL + 4000, ranges=how, name=how)
+
+
 class Stop(Exception):
     pass
 
@@ -263,8 +271,21 @@ def test_photos_of_known_places_are_fetched_by_few_ranges(tmp_path, how, fault):
 
 def test_a_photo_that_is_not_the_one_named_is_refused(tmp_path):
     wrong = Known("data_256/a/x.jpg", 1000, "0" * 64, 512)
-    with Server({"a.tar": ARCHIVE}) as server, pytest.raises(ColorlibError, match=r"x\.jpg is not the photo"):
-        ranges.refetch(download.Source(server.url + "a.tar"), [wrong], print, progress=False)
+    huge, before = dataclasses.replace(wrong, bytes=1 << 40), dataclasses.replace(wrong, offset=-5)
+    with Server({"a.tar": ARCHIVE}) as server:
+        for photo, words in ((wrong, "is not the photo"), (huge, "cannot be at byte"), (before, "cannot be at byte")):
+            with pytest.raises(ColorlibError, match=rf"x\.jpg {words}"):
+                ranges.refetch(download.Source(server.url + "a.tar"), [photo], print, progress=False)
+
+
+def test_photos_of_known_places_that_overlap_come_right_too(tmp_path):
+    taken, _ = sample(tmp_path, 30)
+    wanted = [Known(entry["name"], entry["size"], entry["sha256"], entry["offset"]) for entry in taken]
+    inner = Known("inside", 100, hashlib.sha256(ARCHIVE[wanted[0].offset :][:100]).hexdigest(), wanted[0].offset)
+    came = {}
+    source = download.Source(write(tmp_path / "a.tar", ARCHIVE))
+    ranges.refetch(source, [*wanted, inner], lambda photo, data: came.update({photo.path: data}), progress=False)
+    assert came == {photo.path: FILES[photo.path] for photo in wanted} | {"inside": FILES[wanted[0].path][:100]}
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 100, 12_345])
