@@ -194,8 +194,14 @@ def _cache(of: _Part, size: int, kind: str) -> np.ndarray:
     stream = tf.data.Dataset.from_tensor_slices(paths).map(
         lambda p: _decoded(p, size), num_parallel_calls=tf.data.AUTOTUNE
     )
-    for i, photo in enumerate(tqdm(_finished(stream), f"decoding the {of.part} photos once", len(paths), delay=2)):
-        photos[i] = photo
+    done = 0
+    try:
+        for photo in tqdm(_finished(stream), f"decoding the {of.part} photos once", len(paths), delay=2):
+            photos[done] = photo
+            done += 1
+    except tf.errors.OpError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ColorlibError(f"The photo {paths[done]} cannot be decoded: {error.message}") from None
     if kind == "memory":
         return photos
     photos.flush()

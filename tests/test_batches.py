@@ -1,0 +1,285 @@
+"""Batches: which photo stands where, the same bits by every way, and each step of the way against Pillow or SciPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from scipy import ndimage
+
+from colorlib import ColorlibError, batches, datasets, lab, settings
+
+SIZE = 32
+SIZES = [(32, 32), (40, 30), (64, 64), (33, 90), (48, 48), (20, 25), (32, 64)]  # of the photos, in turn
+
+
+def picture(seed, size):
+    """A smooth picture of random colors, without a symmetry."""
+    corners = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
+    return Image.fromarray(corners).resize(size, Image.Resampling.BICUBIC)
+
+
+def make_split(folder, train=11, sizes=SIZES):
+    """Photos in turn as JPEG, PNG and gray JPEG; the training ones are the validation part too."""
+    folder.mkdir(exist_ok=True)
+    photos = []
+    for i in range(train):
+        image, path = picture(i, sizes[i % len(sizes)]), folder / f"{i:03}.{('jpg', 'png', 'jpeg')[i % 3]}"
+        (image.convert("L") if i % 3 == 2 else image).save(path)
+        photos.append(datasets.describe(path.name, path.read_bytes()))
+    return datasets.Split("made", folder, folder / "home", tuple(photos), tuple(photos), ())
+
+
+def make_settings(**changes):
+    return settings.load("sample", **{"image_size": SIZE, "batch_size": 4, "cache": "none", "rotation": 0.0} | changes)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return make_split(tmp_path_factory.mktemp("photos"))
+
+
+def first(stream, steps):
+    return [
+        tuple(map(np.asarray, batch)) if isinstance(batch, tuple) else batch.numpy() for batch in stream.take(steps)
+    ]
+
+
+def rgb_of(split, chosen, steps, first_step=0):
+    return first(batches.training(split, chosen, first_step, rgb=True), steps)
+
+
+# Order and seeds.
+
+
+@pytest.mark.parametrize("count", [11, 12])  # with a smaller last batch, and without
+def test_any_step_is_had_without_those_before_it(tmp_path, count):
+    split, chosen = make_split(tmp_path / "photos", count), make_settings(rotation=20.0)
+    spe = batches.steps_per_epoch(split, chosen)
+    assert spe == 3
+    stream = rgb_of(split, chosen, 3 * spe + 2)
+    for step in (1, spe - 1, spe, 3 * spe + 1):
+        assert np.array_equal(rgb_of(split, chosen, 1, step)[0], stream[step]), step
+    for ours, other in zip(rgb_of(split, chosen, 4, spe + 1), stream[spe + 1 :], strict=False):
+        assert np.array_equal(ours, other)
+
+
+def test_lab_batches_too_and_whatever_the_global_seed(split):
+    chosen = make_settings(rotation=20.0)
+    stream = first(batches.training(split, chosen), 5)
+    tf.random.set_seed(99)
+    (L, ab), *_ = first(batches.training(split, chosen, 4), 1)
+    assert L.tobytes() == stream[4][0].tobytes() and ab.tobytes() == stream[4][1].tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 2, 11, 12])
+def test_each_photo_once_an_epoch(tmp_path, count):
+    split, chosen = make_split(tmp_path / "photos", count), make_settings()
+    spe, orders = batches.steps_per_epoch(split, chosen), []
+    for epoch in range(4):
+        order = [path for s in range(spe) for path in batches.paths_of_step(split, chosen, epoch * spe + s)]
+        assert sorted(order) == sorted(split.paths("train"))
+        orders.append(tuple(order))
+    if count > 2:
+        assert len(set(orders)) == 4  # an order of its own for each epoch
+        others = [path for s in range(spe) for path in batches.paths_of_step(split, chosen.replace(seed=2), s)]
+        assert tuple(others) != orders[0]
+
+
+def test_paths_of_a_step_are_its_photos(split):
+    chosen = make_settings(flip=False)
+    for step, batch in enumerate(rgb_of(split, chosen, 7)):
+        paths = batches.paths_of_step(split, chosen, step)
+        alone = [batches._decoded(path, SIZE).numpy() for path in paths]
+        assert np.array_equal(batch, np.stack(alone))
+
+
+def test_shapes_are_static(split):
+    for whole, batch_size in ((split, 4), (split, 11)):
+        chosen = make_settings(batch_size=batch_size)
+        L, ab = batches.training(whole, chosen).element_spec
+        known = 11 if batch_size == 11 else None  # all batches of one size
+        assert (L.shape, ab.shape) == ((known, SIZE, SIZE, 1), (known, SIZE, SIZE, 2)) or known is None
+        assert L.shape[1:] == (SIZE, SIZE, 1) and ab.shape[1:] == (SIZE, SIZE, 2)
+        assert L.dtype == ab.dtype == tf.float32
+    spec = batches.training(split, make_settings(cache="memory"), rgb=True).element_spec
+    assert spec.shape[1:] == (SIZE, SIZE, 3) and spec.dtype == tf.uint8
+    sizes = [len(L) for L, _ in first(batches.training(split, make_settings()), 6)]
+    assert sizes == [4, 4, 3, 4, 4, 3]
+
+
+def test_evaluation_gives_each_photo_once_in_order(split):
+    chosen = make_settings(rotation=20.0)  # which evaluation leaves alone
+    rgb = np.concatenate(first(batches.evaluation(split, "validation", chosen, rgb=True), -1))
+    alone = np.stack([batches._decoded(path, SIZE).numpy() for path in split.paths("validation")])
+    assert np.array_equal(rgb, alone)
+    parts = first(batches.evaluation(split, "validation", chosen, batch_size=5), -1)
+    assert [len(L) for L, _ in parts] == [5, 5, 1]
+    L, ab = (np.concatenate(part) for part in zip(*parts, strict=True))
+    expected = lab.rgb_to_lab(rgb / 255.0)
+    assert np.abs(lab.join(L, ab) - expected).max() < 1e-3
+
+
+# Augmentation.
+
+
+def test_lightness_and_color_are_turned_together(split):
+    chosen = make_settings(rotation=20.0)
+    for rgb, (L, ab) in zip(rgb_of(split, chosen, 6), first(batches.training(split, chosen), 6), strict=True):
+        assert L.dtype == ab.dtype == np.float32 and L.min() >= 0 and L.max() <= 1 and np.abs(ab).max() <= 1
+        assert np.array_equal(np.rint(lab.lab_to_rgb(lab.join(L, ab)) * 255), rgb)
+
+
+def test_half_of_the_photos_are_flipped(split):
+    chosen, flipped = make_settings(), 0
+    steps = 20 * 3
+    plain = rgb_of(split, chosen.replace(flip=False), steps)
+    for batch, original in zip(rgb_of(split, chosen, steps), plain, strict=True):
+        for photo, before in zip(batch, original, strict=True):
+            mirrored = np.array_equal(photo, before[:, ::-1])
+            assert mirrored or np.array_equal(photo, before)
+            flipped += mirrored
+    assert 0.4 < flipped / 220 < 0.6
+
+
+@pytest.mark.parametrize("degrees", [0, 1, -7.5, 20, -20, 90, 180])
+def test_rotation_has_reflected_borders(degrees):
+    photo = np.asarray(picture(3, (48, 48)))
+    turned = batches.rotated(tf.constant(photo), tf.constant(np.deg2rad(degrees), tf.float32)).numpy()
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    matrix = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])  # output (row, column) to input, about the middle
+    middle = np.array([23.5, 23.5, 0])
+    expected = ndimage.affine_transform(
+        photo.astype(float), matrix, middle - matrix @ middle, order=1, mode="reflect", prefilter=False
+    )
+    apart = np.abs(turned - expected)
+    # At the very border SciPy blends the mirrored pixel in, TensorFlow repeats the last: levels apart on few pixels.
+    assert apart.max() < 12 and np.quantile(apart, 0.98) < 0.51 + 0.01
+    if degrees == 0:
+        assert np.array_equal(turned, photo)
+    assert turned.min() > 0 or photo.min() == 0  # no black corners
+
+
+def test_angles_are_uniform_within_the_setting(tmp_path):
+    """A photo with a bright side shows the angle by which it was turned."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    ramp = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(ramp).save(folder / "ramp.png")
+    photo = datasets.describe("ramp.png", (folder / "ramp.png").read_bytes())
+    split = datasets.Split("ramp", folder, folder, (photo,), (), ())
+    chosen = make_settings(image_size=64, batch_size=1, flip=False, rotation=20.0)
+    angles = []
+    for (turned,) in rgb_of(split, chosen, 200):
+        middle = turned[24:40, 24:40, 0].astype(float)
+        down, right = np.gradient(middle)
+        angles.append(np.degrees(np.arctan2(down.mean(), right.mean())))
+    angles = np.array(angles)
+    assert np.abs(angles).max() < 20.5 and angles.min() < -17 and angles.max() > 17
+    assert abs(np.mean(angles)) < 3 and 9.5 < np.std(angles) < 13.5  # uniform: 11.5
+
+
+# Decoding and resizing.
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "gray.jpg", "rough.jpg", "progressive.jpg"])
+def test_decoded_as_pillow_does_to_the_last_bit(tmp_path, kind):
+    image = picture(5, (SIZE, SIZE))
+    rough = np.random.default_rng(6).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    image = Image.fromarray(rough) if "rough" in kind else image.convert("L") if "gray" in kind else image
+    file = tmp_path / f"photo.{kind}"
+    image.save(file, **({} if kind == "png" else {"quality": 80, "progressive": "prog" in kind}))
+    expected = np.asarray(Image.open(file).convert("RGB"))
+    assert np.array_equal(batches._decoded(str(file), SIZE), expected)
+
+
+def bilinear(photo, size):
+    """Plain bilinear resizing with half-pixel centres, as one formula."""
+    for axis in (0, 1):
+        n = photo.shape[axis]
+        place = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+        low = np.floor(place).astype(int)
+        share = (place - low).reshape([-1 if i == axis else 1 for i in range(3)])
+        photo = np.take(photo, low, axis) * (1 - share) + np.take(photo, np.minimum(low + 1, n - 1), axis) * share
+    return photo
+
+
+@pytest.mark.parametrize(
+    ("size", "antialiased"), [(SIZE, False), (20, False), (48, False), (50, True), (64, True), (200, True)]
+)
+def test_antialiased_where_it_shrinks_by_more_than_a_third(tmp_path, size, antialiased):
+    rough = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
+    Image.fromarray(rough).save(tmp_path / "rough.png")
+    found = batches._decoded(str(tmp_path / "rough.png"), SIZE).numpy().astype(float)
+    plain = bilinear(rough.astype(float), SIZE)
+    # Pillow's bilinear filter always widens with the shrinking.
+    wide = np.asarray(Image.fromarray(rough).resize((SIZE, SIZE), Image.Resampling.BILINEAR), float)
+    assert np.abs(found - (wide if antialiased else plain)).max() <= (1.01 if antialiased else 0.51)
+    if size > SIZE:
+        assert np.abs(plain - wide).max() > 10  # so that the two are told apart
+
+
+def test_odd_shapes_and_single_colors(tmp_path):
+    for number, (size, level) in enumerate([((1, 1), 200), ((1, 500), 0), ((700, 3), 255), ((64, 64), 128)]):
+        Image.new("RGB", size, (level, level, level)).save(tmp_path / f"{number}.png")
+        assert np.all(batches._decoded(str(tmp_path / f"{number}.png"), SIZE) == level)
+    split = datasets.Split(
+        "gray", tmp_path, tmp_path, tuple(datasets.describe(f"{i}.png", b"") for i in range(4)), (), ()
+    )
+    ((L, ab),) = first(batches.training(split, make_settings(rotation=20.0)), 1)
+    assert np.isfinite(L).all() and np.abs(ab).max() < 1e-4
+    assert sorted(L.mean(axis=(1, 2, 3))) == pytest.approx([0, 0.536, 0.807, 1], abs=0.001)
+
+
+def test_a_missing_or_damaged_photo_and_an_empty_part_are_named(tmp_path):
+    split = make_split(tmp_path / "photos", 3)
+    with pytest.raises(ColorlibError, match="test part of the split of made has no photos"):
+        batches.evaluation(split, "test", make_settings())
+    file = tmp_path / "photos" / "001.png"
+    whole = file.read_bytes()
+    for damage in (lambda: file.write_bytes(whole[: len(whole) // 2]), file.unlink):
+        damage()
+        batches._cache.cache_clear()
+        with pytest.raises(ColorlibError, match=r"The photo .*001\.png cannot be decoded"):
+            batches.evaluation(split, "train", make_settings(cache="memory"))
+        with pytest.raises(tf.errors.OpError):  # without a cache it shows when its batch is asked for
+            first(batches.evaluation(split, "train", make_settings()), -1)
+
+
+# The cache.
+
+
+def test_the_cache_gives_the_same_bits(tmp_path):
+    split = make_split(tmp_path / "photos")
+    expected = first(batches.training(split, make_settings(rotation=20.0)), 4)
+    for cache in ("memory", "disk", "disk"):
+        found = first(batches.training(split, make_settings(rotation=20.0, cache=cache)), 4)
+        for ours, other in zip(found, expected, strict=True):
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(ours, other, strict=True)), cache
+    evaluated = first(batches.evaluation(split, "validation", make_settings(cache="disk"), rgb=True), -1)
+    plain = first(batches.evaluation(split, "validation", make_settings(), rgb=True), -1)
+    assert all(np.array_equal(a, b) for a, b in zip(evaluated, plain, strict=True))
+
+
+def test_the_cache_on_disk_is_made_once_and_whole(tmp_path):
+    split, chosen = make_split(tmp_path / "photos"), make_settings(cache="disk")
+    batches._cache.cache_clear()
+    batches.training(split, chosen)
+    (file,) = split.home.glob("photos-*")
+    assert np.load(file).shape == (11, SIZE, SIZE, 3) and np.load(file).dtype == np.uint8
+    made = file.stat().st_mtime_ns
+    batches._cache.cache_clear()
+    batches.training(split, chosen)
+    assert file.stat().st_mtime_ns == made
+    batches.training(split, chosen.replace(image_size=16))  # another size is another file
+    assert len(list(split.home.glob("photos-*"))) == 2
+
+
+def test_a_cache_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+    split = make_split(tmp_path / "photos", 3)
+    monkeypatch.setattr(batches.os, "sysconf", lambda name: 64)
+    with pytest.raises(ColorlibError, match=r'cache=.memory. needs .* choose cache="disk" or "none"'):
+        batches.training(split, make_settings(cache="memory"))
+    monkeypatch.setattr(batches.shutil, "disk_usage", lambda folder: type("usage", (), {"free": 100}))
+    with pytest.raises(ColorlibError, match=r'the free space of the disk .* choose cache="none"'):
+        batches.training(split, make_settings(cache="disk"))
+    assert not list(split.home.glob("photos-*"))
