@@ -80,7 +80,7 @@ class Journal:
         with self._lock, download.disk_errors(self.path.parent):
             self._file.write(json.dumps(entry | {"read": self.bytes_read}).encode() + b"\n")
             self._learn(entry)
-        if self.skipped > NO_PHOTOS:
+        if "skipped" in entry and self.skipped > NO_PHOTOS:
             raise archives.ArchiveError(
                 f"{self.source.name}: {self.skipped:,} photos are none, the last one {entry['name']!r}: "
                 f"{entry['skipped']}. Try a mirror."
