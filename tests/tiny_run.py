@@ -1,11 +1,14 @@
 """A training so small that it can be killed a hundred times: what the tests and the benchmark of resuming share."""
 
+import contextlib
+import itertools
 import json
+from unittest import mock
 
 import numpy as np
 from PIL import Image
 
-from colorlib import datasets, prior, settings
+from colorlib import checkpoints, datasets, prior, settings, training
 
 TIMES = {"seconds", "photos_per_second", "saved"}  # what an interrupted and an uninterrupted training may differ in
 
@@ -39,6 +42,36 @@ def make_prior(split, chosen, seed=0):
     away = np.abs(prior.centers(chosen.bin_width)) / 40
     counts = np.random.default_rng(seed).poisson(5000 * np.exp(-np.add.outer(away, away)))
     return prior.Prior(counts, chosen.bin_width, chosen.sigma, chosen.lambda_, split.checksum)
+
+
+MOMENTS = {  # at which a training can be interrupted
+    "step": (training._Recorder, "on_train_batch_end"),
+    "validation": (training._Recorder, "on_test_begin"),
+    "epoch": (training._Recorder, "on_epoch_end"),
+    "write": (checkpoints, "_write"),
+}
+
+
+@contextlib.contextmanager
+def interrupting(moment, number, act):
+    """Have `act` called after the number-th step, … or in the middle of the number-th write of a file."""
+    owner, name = MOMENTS[moment]
+    real, calls = getattr(owner, name), itertools.count(1)
+
+    def watched(*arguments, **options):
+        due = next(calls) == number
+        if due and moment == "write":
+            file, data = arguments
+            file.write(data[: len(data) // 2])
+            file.flush()
+            act()
+        result = real(*arguments, **options)
+        if due:
+            act()
+        return result
+
+    with mock.patch.object(owner, name, watched):
+        yield
 
 
 def ending(run):

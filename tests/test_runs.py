@@ -1,0 +1,342 @@
+"""A run's folder: which checkpoint is used, which is refused, and what a reader is told. Nothing is trained here."""
+
+import csv
+import dataclasses
+import errno
+import os
+import random
+import shutil
+
+import numpy as np
+import pytest
+import tiny_run
+
+from colorlib import ColorlibError, checkpoints, runs, settings, training
+from colorlib.checkpoints import unpack
+
+STEPS_PER_EPOCH = 2
+
+
+def arrays(step):
+    return {"model/kernel": np.full((30, 30), step, np.float32), "backbone": np.zeros(3, np.float32)}
+
+
+def row(epoch):
+    return dict.fromkeys(runs.HISTORY_COLUMNS, 0.5) | {"epoch": epoch, "val_loss": 1 / epoch, "steps": STEPS_PER_EPOCH}
+
+
+def write(chosen, steps, name="baseline", split="s" * 64, prior=None, finish=False):
+    """A run that has saved checkpoints after these steps, each epoch of two steps being better than the one before."""
+    run = runs.Run(chosen, name)
+    identity = runs.identity_of(name, chosen, split, prior)
+    with run.locked():
+        found = run.newest(identity)
+        state = found.state if found else runs.State(identity, training._recorded(chosen), STEPS_PER_EPOCH)
+        keeper = runs.Keeper(run, state, found)
+        for step in steps:
+            state.step = step
+            if step % STEPS_PER_EPOCH == 0:
+                state.best_epoch, state.best = step // STEPS_PER_EPOCH, STEPS_PER_EPOCH / step
+                state.history.append(row(state.best_epoch))
+                keeper.save_best(arrays(step))
+            assert keeper.save(arrays(step))
+        if finish:
+            state.finished = True
+            keeper.save(arrays(steps[-1]))
+        keeper.close()
+    return run
+
+
+def files(run, pattern="*"):
+    return sorted(path.name for path in run.folder.glob(pattern))
+
+
+@pytest.fixture
+def chosen(tmp_path):
+    return tiny_run.make_settings(tmp_path)
+
+
+@pytest.fixture
+def kept(tmp_path, chosen):
+    """Settings with a second folder."""
+    drive = tmp_path / "MyDrive" / "colorlib"
+    drive.mkdir(parents=True)
+    return chosen.replace(keep_folder=drive)
+
+
+def test_nothing_there(chosen):
+    run = runs.Run(chosen, "baseline")
+    assert (run.state, run.history, run.best_epoch, run.newest()) == ("missing", [], 0, None)
+    assert runs.list_runs(chosen) == [] and "No model has been trained yet" in runs.table(chosen)
+    with pytest.raises(ColorlibError, match="python -m colorlib train baseline"):
+        run.build_model()
+    with pytest.raises(ColorlibError, match=r"Unknown model 'vgg'.*baseline, rebalanced, efficientnet"):
+        runs.Run(chosen, "vgg")
+
+
+def test_the_last_two_checkpoints_and_their_best_weights_are_kept(chosen):
+    run = write(chosen, [1, 2, 3, 4, 5])
+    assert files(run, "*.npz") == [
+        *("best-0001.npz", "best-0002.npz", "checkpoint-00000004.npz", "checkpoint-00000005.npz")
+    ]
+    found = run.newest()
+    assert found.state.step == 5 and found.arrays["model/kernel"][0, 0] == 5
+    assert found.best_arrays["model/kernel"][0, 0] == 4
+    assert run.state == "unfinished" and run.best_epoch == 2 and run.split_checksum == "s" * 64
+
+
+def test_every_file_is_whole_and_has_a_checksum(chosen):
+    run = write(chosen, [1, 2, 3])
+    for path in run.folder.glob("*.npz"):
+        unpack(path.read_bytes())
+    assert files(run, ".*") == []
+
+
+def test_history_csv_has_one_row_an_epoch_over_interruptions(chosen):
+    for steps in ([1, 2], [3], [4, 5], [6]):
+        run = write(chosen, steps)
+    with (run.folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == runs.HISTORY_COLUMNS
+    assert [int(each["epoch"]) for each in rows] == [1, 2, 3] == [each["epoch"] for each in run.history]
+
+
+def torn(data):
+    return data[: len(data) * 2 // 3]
+
+
+def flipped(data):
+    place = random.Random(len(data)).randrange(300, len(data))
+    return data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :]
+
+
+DAMAGES = {"empty": lambda data: b"", "torn": torn, "flipped": flipped, "zeros": lambda data: bytes(len(data))}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_used(chosen, capsys, damage):
+    run = write(chosen, [3, 4])
+    newest = run.folder / "checkpoint-00000004.npz"
+    newest.write_bytes(damage(newest.read_bytes()))
+    found = run.newest()
+    assert found.state.step == 3 and found.arrays["model/kernel"][0, 0] == 3
+    assert f"{newest.name} is not used: it" in capsys.readouterr().out
+    write(chosen, [4, 5])  # training goes on from there, over the damaged one
+    assert run.newest().state.step == 5
+    assert capsys.readouterr().out.count("not used") == 1
+
+
+def test_a_missing_newest_checkpoint(chosen):
+    run = write(chosen, [3, 4])
+    (run.folder / "checkpoint-00000004.npz").unlink()
+    assert run.newest().state.step == 3
+
+
+def test_damaged_best_weights_are_said_and_the_checkpoint_before_used(chosen, capsys):
+    run = write(chosen, [2, 3, 4])
+    best = run.folder / "best-0002.npz"
+    best.write_bytes(flipped(best.read_bytes()))
+    assert run.newest().state.step == 3
+    assert "checkpoint-00000004.npz is not used: the best weights" in capsys.readouterr().out
+
+
+def test_everything_damaged_is_a_fresh_start_that_was_said(chosen, capsys):
+    run = write(chosen, [1, 2])
+    for path in run.folder.glob("checkpoint-*.npz"):
+        path.write_bytes(torn(path.read_bytes()))
+    assert run.newest() is None and capsys.readouterr().out.count("not used") == 2
+
+
+# The second folder.
+
+
+def test_the_copy_serves_when_the_local_disk_is_gone(kept):
+    run = write(kept, [1, 2, 3])
+    shutil.rmtree(kept.results_folder)
+    assert run.state == "unfinished" and runs.table(kept).count("\n") == 1
+    found = run.newest()
+    assert found.state.step == 3 and found.place == " in MyDrive/colorlib"
+    assert found.best_arrays["model/kernel"][0, 0] == 2
+    write(kept, [4, 5])
+    assert files(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+
+
+def test_the_newest_good_checkpoint_of_either_place_wins(kept, capsys):
+    run = write(kept, [1, 2, 3])
+    local, drive = run.folder, kept.keep_folder / "runs" / "baseline"
+    aside = local.with_name("aside")
+    shutil.copytree(local, aside)
+    write(kept, [4, 5])
+    shutil.rmtree(local)
+    shutil.copytree(aside, local)  # an old local disk: the copy is further on
+    found = run.newest()
+    assert (found.state.step, found.place) == (5, " in MyDrive/colorlib")
+    for path in drive.glob("checkpoint-*.npz"):
+        path.write_bytes(torn(path.read_bytes()))
+    found = run.newest()
+    assert (found.state.step, found.place) == (3, "")
+    assert capsys.readouterr().out.count("in MyDrive/colorlib is not used") == 2
+
+
+def test_a_drive_out_of_reach_at_the_start_is_said(kept, capsys, monkeypatch):
+    run = write(kept, [1, 2])
+    real = type(run.folder).open
+
+    def dropped(self, *arguments, **options):
+        if kept.keep_folder in self.parents:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(type(run.folder), "open", dropped)
+    assert run.newest().state.step == 2
+    assert "in MyDrive/colorlib is not used: Transport endpoint is not connected" in capsys.readouterr().out
+
+
+def test_delete_forgets_both(kept):
+    run = write(kept, [1, 2])
+    run.delete()
+    assert run.state == "missing" and list((kept.keep_folder / "runs" / "baseline").iterdir()) == []
+    assert run.newest() is None
+
+
+# A disk that fails.
+
+
+def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
+    run = runs.Run(chosen, "baseline")
+    state = runs.State(runs.identity_of("baseline", chosen, "s"), {}, STEPS_PER_EPOCH)
+    real = checkpoints._write
+
+    def full(file, data):
+        file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with run.locked():
+        keeper = runs.Keeper(run, state)
+        assert [keeper.save(arrays(1))] == [True]
+        state.step = 2
+        monkeypatch.setattr(checkpoints, "_write", full)
+        assert not keeper.save(arrays(2))
+        monkeypatch.setattr(checkpoints, "_write", real)
+        assert run.newest().state.step == 0 and files(run, ".*") == []
+        state.step = 3
+        assert keeper.save(arrays(3)) and run.newest().state.step == 3
+    assert "no checkpoint could be written: No space left on device. Training goes on" in capsys.readouterr().out
+
+
+# Another training.
+
+CHANGES = [
+    *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
+    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"head_stride": 2}, {"flip": False}, {"rotation": 1.0}),
+    *({"schedule": "constant"}, {"weights": "imagenet"}),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_other_settings_are_refused_and_named(chosen, change):
+    run = write(chosen, [1, 2])
+    other = chosen.replace(**change)
+    ((name, value),) = change.items()
+    with pytest.raises(ColorlibError) as caught:
+        run.newest(runs.identity_of("baseline", other, "s" * 64))
+    text = str(caught.value)
+    assert f"{name} {getattr(chosen, name)!r} (now {value!r})" in text and "COLORLIB_RESULTS" in text
+    assert text.count("(now") == 1
+
+
+def test_another_split_or_prior_or_more_devices_are_refused(chosen, tmp_path):
+    split = tiny_run.make_split(tmp_path, train=4, validation=2)
+    prior, other = (tiny_run.make_prior(split, chosen, seed) for seed in (0, 1))
+    run = write(chosen, [1, 2], "rebalanced", prior=prior)
+    same = run.newest(runs.identity_of("rebalanced", chosen, "s" * 64, prior))
+    assert same.state.step == 2
+    for identity, words in (
+        (runs.identity_of("rebalanced", chosen, "t" * 64, prior), "another split of the photos"),
+        (runs.identity_of("rebalanced", chosen, "s" * 64, other), "another prior"),
+        (runs.identity_of("rebalanced", chosen, "s" * 64, prior, replicas=2), "replicas 1 (now 2)"),
+    ):
+        with pytest.raises(ColorlibError) as caught:
+            run.newest(identity)
+        assert words in str(caught.value)
+
+
+def test_what_may_differ_between_two_sessions(chosen, tmp_path):
+    run = write(chosen, [1, 2])
+    changes = {"cache": "memory", "checkpoint_steps": 7, "checkpoint_minutes": 1.0, "sigma": 9.0, "dropout": 0.1}
+    other = chosen.replace(data_folder=tmp_path / "elsewhere", mirror="x", efficientnet="efficientnetb3", **changes)
+    assert run.newest(runs.identity_of("baseline", other, "s" * 64)).state.step == 2
+    assert run.newest(runs.identity_of("baseline", dataclasses.replace(other, profile="paper"), "s" * 64))
+
+
+def test_every_setting_counts_unless_it_is_named(chosen):
+    """A setting that somebody adds later makes another training until it is said not to."""
+    names = {field.name for field in dataclasses.fields(settings.Settings)}
+    left_out = runs._NO_MATTER | {n for n, model in runs._MATTERS_FOR.items() if model != "baseline"}
+    assert names >= runs._NO_MATTER
+    assert names - left_out <= runs.identity_of("baseline", chosen, "s").keys()
+
+
+def test_the_settings_of_a_run_are_its_own_and_the_folders_todays(chosen, tmp_path):
+    write(chosen, [1, 2])
+    today = chosen.replace(seed=99, image_size=96, data_folder=tmp_path / "elsewhere")
+    then = runs.Run(today, "baseline").settings
+    assert (then.seed, then.image_size) == (chosen.seed, chosen.image_size)
+    assert then.data_folder == tmp_path / "elsewhere"
+
+
+def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
+    model = runs.build("baseline", chosen)
+    whole = runs.snapshot(model)
+    runs.restore(model, whole, "baseline")
+    name = next(name for name in whole if name.endswith("kernel"))
+    shape = whole[name].shape
+    for spoiled, words in (
+        ({**whole, name: whole[name][..., :-1]}, f"{name} is {(*shape[:-1], shape[-1] - 1)} in it and {shape}"),
+        ({key: value for key, value in whole.items() if key != name}, f"{name} is missing in it"),
+        ({**whole, "backbone": whole["backbone"] + 1}, "backbone with other weights"),
+    ):
+        before = runs.snapshot(model)
+        with pytest.raises(ColorlibError, match=r"another architecture|other weights") as caught:
+            runs.restore(model, spoiled, "baseline")
+        assert words in str(caught.value)
+        after = runs.snapshot(model)
+        assert all(np.array_equal(before[key], after[key]) for key in before)  # refused before anything is changed
+
+
+# The lock, and what is shown.
+
+
+def test_a_second_training_of_the_same_run_is_refused(chosen):
+    run = runs.Run(chosen, "baseline")
+    with run.locked():
+        with pytest.raises(
+            ColorlibError, match=rf"baseline is already being trained here \(by process {os.getpid()}\)"
+        ):
+            run.delete()
+        with runs.Run(chosen, "rebalanced").locked():
+            pass
+    with run.locked():
+        pass
+
+
+def test_the_table_of_runs(chosen):
+    write(chosen, [1, 2, 3, 4], finish=True)
+    write(chosen, [1], "efficientnet")
+    lines = runs.table(chosen).splitlines()
+    assert [run.model_name for run in runs.list_runs(chosen)] == ["baseline", "efficientnet"]
+    assert lines[0].split()[:2] == ["model", "state"]
+    assert lines[1].split()[:5] == ["baseline", "finished", "2/3", "2", "0.50000"]
+    assert lines[2].split()[:5] == ["efficientnet", "unfinished", "0/3", "-", "-"]
+    assert all(line.endswith(("ago", "now")) for line in lines[1:])
+
+
+def test_spans_of_time():
+    spans = {0.4: "just now", 1.2: "1 second ago", 119: "1 minute ago", 7300: "2 hours ago", 86400 * 3: "3 days ago"}
+    assert {seconds: runs.ago(seconds) for seconds in spans} == spans
+
+
+def test_no_file_of_a_run_names_a_folder_of_this_machine(chosen, tmp_path):
+    run = write(chosen, [1, 2])
+    for path in run.folder.iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), path.name
