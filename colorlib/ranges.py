@@ -360,8 +360,8 @@ def _whole_lines(path: Path) -> list[dict]:
 
 
 def is_photo(member: Member) -> bool:
-    """Whether a member is named like a photo."""
-    return member.name.lower().endswith((".jpg", ".jpeg", ".png"))
+    """Whether a member is named like a JPEG or PNG file."""
+    return member.name.lower().endswith((".jpg", ".jpeg", ".jpe", ".jfif", ".png"))
 
 
 def _label(member: Member) -> str:

@@ -56,9 +56,24 @@ print("checksum of the split:", split.checksum[:16])
 
 # %% [markdown]
 # The checksum is one number made of all file names and all file contents. If yours is the same as your
-# neighbor's, you
-# have the same photos in the same parts, to the last bit.
+# neighbor's, you have the same photos in the same parts, to the last bit. The split is kept as a small file,
+# `data/<data set>/split.json`. Whoever gets that file from you gets the same photos, with the same few requests.
 #
+# How much came over the network for them?
+
+# %%
+import json
+
+report = split.home / "download.json"
+if report.exists():
+    numbers = json.loads(report.read_text())
+    for name in ("bytes_of_archives", "bytes_read", "bytes_kept"):
+        print(f"{name.replace('_', ' '):18} {numbers[name]:15,}")
+    print(f"read for each byte kept: {numbers['bytes_read'] / numbers['bytes_kept']:.2f}")
+else:
+    print("Nothing: these photos were on this machine, or in the packed file on Drive.")
+
+# %% [markdown]
 # Here are some of them. The paper shows such samples as its Figures 1 to 3, of Places, Food-101 and ImageNet; these
 # are of the data set that you chose in the setup cell.
 
@@ -76,13 +91,13 @@ counts = {part: Counter(photo.label for photo in split.photos(part)) for part in
 figures.photos_per_class(counts)
 
 # %% [markdown]
-# No class of the sample is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
+# In the sample, no class is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
 # photograph were in train *and* in test, the test would only ask whether the model remembers that photograph.
+# (The archives of Places365's validation and test photos have no class folders: all their photos count as one class.)
 #
 # > **What the paper says, and what we do.** The paper takes 3 % of Places: 54,104 / 1,095 / 9,855 photos. Its
-# > counts are
-# > those of Places365-Standard, 1,803,460 / 36,500 / 328,500 photos, times 0.03, rounded. The profile `paper` takes
-# > exactly these numbers; `classroom` takes 7,300 / 365 / 730 photos of the smallest archive.
+# > counts are those of Places365-Standard, 1,803,460 / 36,500 / 328,500 photos, times 0.03, rounded. The profile
+# > `paper` takes exactly these numbers; `classroom` takes 7,300 / 365 / 730 photos of the smallest archive.
 
 # %% [markdown]
 # ## What is in an archive?
@@ -90,23 +105,31 @@ figures.photos_per_class(counts)
 # The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
 # photos. Must we download all of it?
 #
-# To find out, we make a small archive of our own, in the same order as the large one: class by class. Everything
-# below happens on it, and would work the same on the large one.
+# To find out, we make a small archive of our own, in the same order as the large one: class by class. It has four
+# classes of at most 60 photos. Everything below happens on it, and works the same on the large one.
+
+# %%
+classes = {}
+for photo in split.train:
+    classes.setdefault(photo.label, []).append(photo)
+if len(classes) < 4:  # photos without classes: four groups will do
+    classes = {f"group_{i}": split.train[i::4] for i in range(4)}
+few = [(label, photo) for label in sorted(classes)[:4] for photo in classes[label][:60]]
+print(f"{len(few)} photos of {', '.join(sorted(classes)[:4])}")
 
 # %%
 import tarfile
 
 folder = settings.data_folder / "lesson-01"
 folder.mkdir(parents=True, exist_ok=True)
-few = sorted(split.train, key=lambda photo: (photo.label, photo.path))[:240]
 with tarfile.open(folder / "photos.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
-    for photo in few:
-        member = tarfile.TarInfo(f"photos/{photo.label or 'all'}/{photo.path.rpartition('/')[2]}")
+    for label, photo in few:
+        member = tarfile.TarInfo(f"photos/{label}/{split.path_of(photo).name}")
         member.size = split.path_of(photo).stat().st_size
         with split.path_of(photo).open("rb") as file:
             tar.addfile(member, file)
 source = download.Source(folder / "photos.tar")
-print(f"{len(few)} photos, {source.size:,} bytes")
+print(f"{source.name}: {source.size:,} bytes")
 
 # %% [markdown]
 # A `tar` archive is a chain. Each photo comes as a **header** of 512 bytes, then its own bytes, then zeros up to the
@@ -131,8 +154,7 @@ for _ in range(3):
 
 # %% [markdown]
 # Two things tell a header from any other 512 bytes: the word `ustar`, and a **checksum**, the sum of its bytes.
-# So we can
-# jump to *any* byte and look for the next header from there, without having read anything before it:
+# So we can jump to *any* byte and look for the next header from there, without having read anything before it:
 
 
 # %%
@@ -162,8 +184,7 @@ print("the same name:", archives.parse(window[start : start + 512]).name == read
 # A web server that knows **byte ranges** sends any stretch of a file that we ask for. So here is the plan:
 #
 # 1. **Probe.** Jump to some places and read one header each. Where two neighbors belong to different classes,
-# look in the
-#    middle between them, again and again, until the border is found.
+#    look in the middle between them, again and again, until the border is found.
 # 2. **Share.** A class with a tenth of the photos gives a tenth of the sample.
 # 3. **Read.** From each class read some separate stretches, from random places on.
 #
@@ -200,7 +221,7 @@ def checksum(member, data):
 journal_file = folder / "journal.jsonl"
 journal_file.unlink(missing_ok=True)
 journal = ranges.Journal(journal_file, source, {"lesson": 1})
-wanted = len(few) // 10
+wanted = max(1, len(few) // 10)
 taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, journal=journal, progress=False)
 classes = ranges.find_classes(source, len(few), journal, progress=False)
 journal.close()
@@ -214,8 +235,8 @@ figure
 
 # %% [markdown]
 # Read it like a page: the archive begins at the top left, and each row goes on where the one above ends. Blue
-# triangles are probes.
-# They crowd where a class ends: that border had to be found. Orange are the photos that we kept.
+# triangles are probes. They crowd where a class ends: that border had to be found. Orange are the photos that we
+# kept.
 
 # %% tags=["nbval-check-output"]
 for label, number in Counter(entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken).items():
@@ -231,12 +252,10 @@ print(f"read for each byte kept: {journal.bytes_read / saved:.2f}")
 
 # %% [markdown]
 # On so small an archive the probes cost much. On Places365, a class has 71 million bytes instead of a few
-# million, and the
-# same number of probes is a small part of it: about 1.3 bytes are read for each byte that is kept.
+# million, and the same number of probes is a small part of it: about 1.3 bytes are read for each byte that is kept.
 #
 # All this holds only if the stretches are **fair**: photos that lie side by side must not be more alike than
-# others of their
-# class. That is why each class gives several stretches, not one.
+# others of their class. That is why each class gives several stretches, not one.
 
 # %% [markdown]
 # ## Exercises
