@@ -12,7 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from colorlib import datasets, evaluation, settings  # noqa: E402
+import numpy as np  # noqa: E402
+
+from colorlib import batches, datasets, evaluation, scores, settings  # noqa: E402
 
 # archive, its photos, their size, and (answer, measure, figure, tolerance)
 PUBLISHED = (
@@ -38,6 +40,16 @@ PUBLISHED = (
 )
 
 
+def literal_rebalanced_auc(split, chosen) -> float:
+    """All gray, by the letter: every class of colors counts alike, that of a single pixel too."""
+    counts, sums = np.zeros(scores.SIDE**2), np.zeros(scores.SIDE**2)
+    for _, ab in batches.evaluation(split, "test", chosen):
+        classes, near = scores.ab_bins(ab).ravel(), scores.within(np.asarray(ab), 0.0).ravel()
+        counts += np.bincount(classes, minlength=scores.SIDE**2)
+        sums += np.bincount(classes, near, minlength=scores.SIDE**2)
+    return 100 * float(np.mean(sums[counts > 0] / counts[counts > 0]))
+
+
 def score(archive: Path, size: int):
     """All trivial answers on all photos of an archive; the mean color is that of the same photos."""
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +60,7 @@ def score(archive: Path, size: int):
         split = datasets.Split(archive.stem, Path(folder), Path(folder), photos, (), photos)
         evaluation.TRAINING_PHOTOS = len(photos)
         chosen = settings.load("sample", image_size=size, cache="none")
-        return evaluation.evaluate({}, split, "test", chosen)
+        return evaluation.evaluate({}, split, "test", chosen), literal_rebalanced_auc(split, chosen)
 
 
 if __name__ == "__main__":
@@ -57,8 +69,10 @@ if __name__ == "__main__":
         if not (shared / name).exists():
             print(f"left out: {name} is not in ../shared/photos", file=sys.stderr)
             continue
-        scores = score(shared / name, size)
+        scored, literal = score(shared / name, size)
         for answer, measure, figure, tolerance in figures:
             bounds = {"at_least": round(figure - tolerance, 6), "at_most": round(figure + tolerance, 6)}
-            value = round(scores.value(answer, measure), 6)
+            value = round(scored.value(answer, measure), 6)
             print(json.dumps({"figure": f"{measure} of {answer} on {name}", "value": value, **bounds}), flush=True)
+        without = f"rebalanced_auc of all gray on {name}, classes rarer than {scores.RAREST:g} not left out"
+        print(json.dumps({"figure": without, "value": round(literal, 4)}), flush=True)
