@@ -295,8 +295,8 @@ def remarks(scores: Scores) -> list[str]:
     lines = [
         "± is half the width of the 95 % interval of a paired bootstrap over photos. MSE is the plain Eq. 1, of ab / "
         "128. The mean color and the best constant per lightness were learned from training photos. PSNR stops at "
-        f"{LOSSLESS:.1f} dB, the error of rounding to 8 bits. The rebalanced AuC leaves out classes of colors on less than "
-        f"{RAREST:.0e} of the pixels.",
+        f"{LOSSLESS:.1f} dB, the error of rounding to 8 bits. The rebalanced AuC leaves out classes of colors on less "
+        f"than {RAREST:.0e} of the pixels.",
         "† does not beat every trivial answer: the interval of the paired difference reaches 0.",
     ]
     for answer in scores.models:
