@@ -7,6 +7,7 @@ training that is killed and started again ends as one that was never interrupted
 """
 
 import dataclasses
+import functools
 import math
 import time
 from pathlib import Path
@@ -277,8 +278,11 @@ def _duration(seconds):
 
 def _strategy(settings):
     """All GPUs of this machine (or all logical CPUs, where there is none) under "mirrored", otherwise one device."""
-    if settings.distribute == "none":
-        return tf.distribute.get_strategy()
+    return _mirrored() if settings.distribute == "mirrored" else tf.distribute.get_strategy()
+
+
+@functools.cache  # a second strategy in one process would number its exchanges between devices as the first did
+def _mirrored():
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 

@@ -1,0 +1,311 @@
+"""Training: killed at any moment and started again, it ends as if nothing had happened."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_run
+
+from colorlib import ColorlibError, batches, checkpoints, models, runs, training
+
+TESTS = Path(__file__).resolve().parent
+STEPS, EPOCHS = 5, 3  # 18 photos in batches of 4; a checkpoint after every second step and each epoch
+
+
+class Killed(BaseException):
+    """Ends a training as abruptly as this process can: no handler of Exception sees it."""
+
+
+def killed():
+    raise Killed
+
+
+def train(model, chosen, photos):
+    return training.train(model, chosen, photos.split, photos.prior, progress=False)
+
+
+class Photos:
+    def __init__(self, folder):
+        self.folder = folder
+        self.split = tiny_run.make_split(folder)
+        self.settings = tiny_run.make_settings(folder)
+        self.prior = tiny_run.make_prior(self.split, self.settings)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return Photos(tmp_path_factory.mktemp("tiny"))
+
+
+# Model -> its settings, and the moment of the SIGKILL; then the moments at which it is ended in this process.
+CASES = {
+    "baseline": ({}, ("step", 5), [("validation", 1), ("write", 2)]),
+    "rebalanced": ({"patience": 1, "learning_rate": 0.3, "epochs": 6}, ("write", 5), [("epoch", 1)]),
+    "efficientnet": ({"dtype": "mixed_float16"}, ("step", 3), []),
+}
+
+CHILD = """
+import json, sys, time
+from pathlib import Path
+sys.path[:0] = json.loads(sys.argv[1])
+import tiny_run
+from colorlib import training
+folder, model, changes, keep, moment = map(json.loads, sys.argv[2:7])
+folder = Path(folder)
+split = tiny_run.make_split(folder)
+folders = {"results_folder": folder / "killed" / model, "keep_folder": keep and Path(keep)}
+chosen = tiny_run.make_settings(folder, **changes, **folders)
+def stand_still():
+    (folder / "killed" / f"{model}.here").touch()
+    time.sleep(600)
+with tiny_run.interrupting(*moment, stand_still):
+    training.train(model, chosen, split, tiny_run.make_prior(split, chosen), progress=False)
+"""
+
+
+def drive_of(photos, model):
+    """Where the case has a second folder."""
+    return photos.folder / "drive" if model == "baseline" else None
+
+
+@pytest.fixture(scope="module")
+def children(photos):
+    """A process for each model that has trained up to its moment and stands still there, to be killed."""
+    (photos.folder / "killed").mkdir()
+    (photos.folder / "drive").mkdir()
+    running = {}
+    for model, (changes, moment, _) in CASES.items():
+        keep = drive_of(photos, model)
+        told = [str(photos.folder), model, changes, keep and str(keep), moment]
+        path = [str(TESTS), str(TESTS.parent)]
+        command = [sys.executable, "-c", CHILD, *(json.dumps(each) for each in [path, *told])]
+        running[model] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    yield running
+    for child in running.values():
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture(scope="module")
+def whole(photos, children):
+    """The uninterrupted trainings, made while the children start."""
+    made = {}
+    for model, (changes, _, _) in CASES.items():
+        chosen = photos.settings.replace(results_folder=photos.folder / "whole" / model, **changes)
+        made[model] = train(model, chosen, photos)
+    return made
+
+
+def wait_until(reached, child, seconds=240):
+    end = time.monotonic() + seconds
+    while not reached():
+        if child.poll() is not None or time.monotonic() > end:
+            child.kill()
+            pytest.fail(f"the child did not get there:\n{child.communicate()[0][-2000:]}")
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("model", CASES)
+def test_killed_and_started_again_it_ends_the_same(photos, whole, children, model, capsys):
+    changes, _, moments = CASES[model]
+    drive = drive_of(photos, model)
+    results = photos.folder / "killed" / model
+    chosen = photos.settings.replace(results_folder=results, keep_folder=drive, **changes)
+    child, run = children[model], runs.Run(chosen, model)
+    wait_until((photos.folder / "killed" / f"{model}.here").exists, child)
+    if drive:  # the copy runs beside the training
+        copied = drive / "runs" / model / "checkpoint-b.npz"
+        wait_until(lambda: copied.exists() and checkpoints._whole(copied), child)
+
+    capsys.readouterr()
+    with pytest.raises(ColorlibError, match=rf"already being trained here \(by process {child.pid}\)"):
+        train(model, chosen, photos)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    if drive:  # the session's disk goes with it
+        shutil.rmtree(results)
+
+    before = run.newest().state.step
+    for moment in moments:
+        with tiny_run.interrupting(*moment, killed), pytest.raises(Killed):
+            train(model, chosen, photos)
+        assert run.newest().state.step >= before
+        before = run.newest().state.step
+    train(model, chosen, photos)
+    said = capsys.readouterr().out
+    assert said.count(f"{model}: resumed before epoch") == len(moments) + 1
+    assert re.search(r"resumed before epoch \d, step \d of 5, from the checkpoint saved (\d+ \w+ ago|just now)", said)
+    assert ("in " in said and "drive" in said) == bool(drive)
+    assert tiny_run.differences(tiny_run.ending(whole[model]), tiny_run.ending(run)) == []
+    assert run.state == "finished"
+    if drive:
+        copies = [checkpoints.digest_of(path.read_bytes()) for path in (drive / "runs" / model).glob("checkpoint-*")]
+        assert checkpoints.digest_of(run.newest().data) in copies
+
+
+def test_a_finished_run_trains_nothing(photos, whole, capsys, monkeypatch):
+    run = whole["baseline"]
+    before = {path.name: path.stat().st_mtime_ns for path in run.folder.glob("checkpoint-*15.npz")}
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("it trains"))
+    monkeypatch.setattr(runs, "build", lambda *_: pytest.fail("it builds a model"))
+    again = train("baseline", photos.settings.replace(results_folder=run.folder.parents[1]), photos)
+    assert "baseline: finished, saved" in capsys.readouterr().out
+    assert again.history == run.history and again.best_epoch == run.best_epoch and before
+
+
+def test_history_schedule_and_early_stopping(photos, whole):
+    rows = whole["baseline"].history
+    assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
+    assert tuple(rows[0]) == runs.HISTORY_COLUMNS and all(row["steps"] == STEPS for row in rows)
+    rate = photos.settings.learning_rate
+    cosine = [rate * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2 for epoch in range(1, EPOCHS + 1)]
+    assert [row["learning_rate"] for row in rows] == pytest.approx(cosine, rel=1e-4, abs=1e-9)
+    for model, run in whole.items():
+        losses_seen = [row["val_loss"] for row in run.history]
+        assert run.best_epoch == 1 + int(np.argmin(losses_seen)), model
+    stopped, patience = whole["rebalanced"], CASES["rebalanced"][0]["patience"]
+    assert stopped.newest().state.stopped and len(stopped.history) == stopped.best_epoch + patience < 6
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(photos, whole):
+    """The validation MSE of a run that went on after its best epoch, computed again with the weights it gives out."""
+    run = whole["rebalanced"]
+    model = run.build_model()
+    total = count = 0
+    for lightness, ab in batches.evaluation(photos.split, "validation", run.settings):
+        total += np.square(model.predict_on_batch(lightness) - ab.numpy()).mean(axis=(1, 2, 3)).sum()
+        count += len(ab)
+    assert total / count == pytest.approx(run.history[run.best_epoch - 1]["val_mse"], rel=1e-4)
+    rows = whole["baseline"].history
+    assert [row["loss"] for row in rows] == pytest.approx([row["mse"] for row in rows], rel=1e-5)
+
+
+def test_a_checkpoint_is_small_and_holds_no_backbone(photos, whole):
+    run = whole["baseline"]
+    found, model = run.newest(), run.build_model()
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    statistics = sum(math.prod(variable.shape) for variable in models.trained_variables(model).values()) - trainable
+    assert len(found.data) <= 1.05 * 4 * (3 * trainable + statistics)
+    inside = {variable.name for variable in model.get_layer("backbone").weights}
+    assert inside and not any(name.startswith(("backbone/", "model/backbone")) for name in found.arrays)
+
+
+def test_dropout_seeds_and_the_loss_scale_are_in_the_checkpoint(whole):
+    arrays = whole["efficientnet"].newest().arrays
+    assert any("seed" in name for name in arrays)
+    assert any(array.shape == () and array == 2**15 for array in arrays.values())  # Keras' first loss scale
+
+
+def test_a_loss_that_is_not_a_number_is_told_with_step_and_photos(photos, tmp_path, monkeypatch):
+    real = batches.training
+
+    def spoiled(split, chosen, first_step=0):
+        def spoil(step, batch):
+            lightness, ab = batch
+            return lightness, tf.where(step == 6, np.nan, 1.0) * ab
+
+        return real(split, chosen, first_step).enumerate(first_step).map(spoil)
+
+    monkeypatch.setattr(batches, "training", spoiled)
+    chosen = photos.settings.replace(results_folder=tmp_path)
+    with pytest.raises(ColorlibError, match=r"not a number at step 7 \(epoch 2, step 2 of 5\)") as caught:
+        train("baseline", chosen, photos)
+    for path in batches.paths_of_step(photos.split, chosen, 6):
+        assert Path(path).name in str(caught.value)
+    assert str(photos.folder) not in str(caught.value)
+    newest = runs.Run(chosen, "baseline").newest()
+    assert newest.state.step == 6 and all(np.isfinite(array).all() for array in newest.arrays.values())
+
+
+def test_memory_that_does_not_suffice(photos, tmp_path, monkeypatch):
+    def fit(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    with pytest.raises(ColorlibError, match="Lower batch_size, say to 2"):
+        train("baseline", photos.settings.replace(results_folder=tmp_path), photos)
+
+
+def test_a_split_without_photos_to_validate_with(tmp_path):
+    split = tiny_run.make_split(tmp_path, train=4, validation=0)
+    with pytest.raises(ColorlibError, match="photos to validate with"):
+        training.train("baseline", tiny_run.make_settings(tmp_path), split)
+
+
+MIRRORED = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = json.loads(sys.argv[1])
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import tiny_run
+from colorlib import batches, losses, runs, training
+
+folder = Path(sys.argv[2])
+split = tiny_run.make_split(folder, train=16)
+chosen = tiny_run.make_settings(folder, distribute="mirrored", batch_size=4, epochs=1)
+strategy = training._strategy(chosen)
+both = chosen.replace(batch_size=8)
+told = {"replicas": strategy.num_replicas_in_sync}
+
+def photos_of(values):
+    return [np.asarray(photo).tobytes() for value in values for photo in value]
+
+steps = batches.steps_per_epoch(split, both)
+seen = []
+shared = iter(strategy.experimental_distribute_dataset(batches.training(split, both)))
+for _ in range(steps):
+    parts = strategy.experimental_local_results(next(shared)[0])
+    seen.append([len(part) for part in parts])
+    told.setdefault("photos", []).extend(photo.hex()[:4000] for photo in photos_of(parts))
+told["parts"] = seen
+plain = batches.training(split, both).take(steps)
+told["plain"] = [photo.hex()[:4000] for photo in photos_of([lightness for lightness, _ in plain])]
+
+def gradients(scope):
+    keras.utils.set_random_seed(1)
+    with scope:
+        model = runs.build("baseline", chosen)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False  # inference mode
+        model.compile(keras.optimizers.SGD(1.0), losses.for_model("baseline", None))
+    before = [np.array(v) for v in model.trainable_variables]
+    model.fit(batches.training(split, both), steps_per_epoch=1, verbose=0)
+    return [was - np.array(v) for was, v in zip(before, model.trainable_variables)]
+
+import contextlib
+one, two = gradients(contextlib.nullcontext()), gradients(strategy.scope())
+told["largest"] = float(max(np.abs(g).max() for g in one))
+told["different"] = float(max(np.abs(g - h).max() for g, h in zip(one, two)))
+run = training.train("baseline", chosen, split, progress=False)
+told["history"] = run.history
+told["identity"] = run.newest().state.identity["replicas"]
+print("TOLD" + json.dumps(told))
+"""
+
+
+def test_two_devices(tmp_path):
+    path = json.dumps([str(TESTS), str(TESTS.parent)])
+    command = [sys.executable, "-c", MIRRORED, path, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert "TOLD" in result.stdout, result.stderr[-3000:]
+    told = json.loads(result.stdout.split("TOLD")[1])
+    assert told["replicas"] == told["identity"] == 2
+    assert told["parts"] == [[4, 4], [4, 4]]
+    assert len(set(told["photos"])) == 16 and sorted(told["photos"]) == sorted(told["plain"])
+    assert told["largest"] > 1e-3 and told["different"] < 1e-5 * told["largest"] + 1e-8
+    assert [row["steps"] for row in told["history"]] == [2]
+    assert "a fresh start, 1 epochs of 2 steps of 4 photos for each of 2 devices." in result.stdout
