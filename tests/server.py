@@ -4,6 +4,7 @@ Python's own http.server knows no ranges. Files are anything with a length and s
 archive that is made up as it is asked for.
 """
 
+import contextlib
 import http.server
 import mmap
 import re
@@ -116,8 +117,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(fault["stall"])
         if "cut" in fault or "stall" in fault:
             self.wfile.flush()
-            self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+            with contextlib.suppress(OSError):  # the other side was faster
+                self.connection.shutdown(socket.SHUT_RDWR)
 
     def _plain(self, status: int, headers: dict | None = None) -> None:
         self.send_response(status)

@@ -296,6 +296,23 @@ def test_a_disk_that_fails_in_the_middle_leaves_what_was_finished(tmp_path, serv
     assert_whole(split)
 
 
+def test_a_photo_that_the_journal_remembers_and_the_disk_lost_is_fetched_again(tmp_path, server, monkeypatch):
+    expected = prepare(tmp_path / "clean", server)
+
+    def stop(*arguments):
+        raise ColorlibError("stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(published.Split, "save", stop)
+        with pytest.raises(ColorlibError, match="stopped"):
+            prepare(tmp_path / "lossy", server)
+    (tmp_path / "lossy/places365/photos" / expected.train[5].path).write_bytes(b"")
+    (tmp_path / "lossy/places365/photos" / expected.test[5].path).unlink()
+    split = prepare(tmp_path / "lossy", server)
+    assert split.checksum == expected.checksum
+    assert_whole(split)
+
+
 def test_a_file_in_the_way_of_a_folder(tmp_path, server):
     (tmp_path / "data").write_text("no folder")
     with pytest.raises(ColorlibError, match="a file is in the way"):
