@@ -217,9 +217,9 @@ def _by_ranges(source, number, total, seed, keep, journal, progress):
 
         missing = number - sum(_in_parallel(take, segments))
         for segment in segments:  # a class that has fewer than was thought leaves some to the others
+            had = _kept(journal, segment)
             if missing:
-                more = dataclasses.replace(segment, number=segment.number + missing)
-                missing -= max(0, take(more) - segment.number)
+                missing -= take(dataclasses.replace(segment, number=had + missing)) - had
     return [entry for segment in segments for entry in journal.taken.get(segment.start, [])]
 
 

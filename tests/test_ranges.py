@@ -208,6 +208,30 @@ def test_an_interruption_at_any_photo_ends_in_the_same_photos_and_reads_little_t
     assert how == "ignored" or sent < 2 * clean.sent
 
 
+@pytest.mark.parametrize("step", [1, 7, 40])
+def test_all_photos_of_an_archive_interrupted_again_and_again(tmp_path, step):
+    files = made_up.in_classes({f"a/class_{i}": 20 + 7 * i for i in range(6)}, sizes=(700, 6000))
+    source, total = download.Source(write(tmp_path / "a.tar", made_up.tar(files))), len(files)
+    taken = None
+    for _ in range(total + 50):
+        left = itertools.count(step, -1)
+
+        def keep_some(member, data, left=left):
+            if next(left) <= 0:
+                raise Stop
+            return keep(member, data)
+
+        journal = ranges.Journal(tmp_path / "journal", source, {})
+        try:
+            taken = ranges.sample(source, total, total, 1, keep_some, journal, progress=False)
+            break
+        except Stop:
+            pass
+        finally:
+            journal.close()
+    assert [entry["name"] for entry in taken] == list(files)
+
+
 def test_a_torn_journal_loses_its_last_line_only(tmp_path):
     expected, _ = sample(tmp_path, 50)
     lines = (tmp_path / "journal").read_bytes()
