@@ -31,7 +31,15 @@ def pack(meta: dict, arrays: dict) -> bytes:
     """A JSON dictionary and named arrays as the bytes of one .npz that ends with the SHA-256 of all before it."""
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    np.savez(buffer, allow_pickle=False, meta=text, **{f"array/{name}": value for name, value in arrays.items()})
+    contents = {"meta": text, **{f"array/{name}": np.asanyarray(value) for name, value in arrays.items()}}
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, value in contents.items():  # np.savez of NumPy before 2.2 cannot be told to refuse pickles
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, value, allow_pickle=False)
+    return _sealed(buffer)
+
+
+def _sealed(buffer):
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = bytes(DIGEST)
     buffer.seek(-DIGEST, os.SEEK_END)

@@ -74,6 +74,60 @@ with tiny_run.interrupting(*moment, stand_still):
 """
 
 
+MIRRORED = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = json.loads(sys.argv[1])
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import tiny_run
+from colorlib import batches, losses, runs, training
+
+folder = Path(sys.argv[2])
+split = tiny_run.make_split(folder, train=16)
+chosen = tiny_run.make_settings(folder, distribute="mirrored", batch_size=4, epochs=1)
+strategy = training._strategy(chosen)
+both = chosen.replace(batch_size=8)
+told = {"replicas": strategy.num_replicas_in_sync}
+
+def photos_of(values):
+    return [np.asarray(photo).tobytes() for value in values for photo in value]
+
+steps = batches.steps_per_epoch(split, both)
+seen = []
+shared = iter(strategy.experimental_distribute_dataset(batches.training(split, both)))
+for _ in range(steps):
+    parts = strategy.experimental_local_results(next(shared)[0])
+    seen.append([len(part) for part in parts])
+    told.setdefault("photos", []).extend(photo.hex()[:4000] for photo in photos_of(parts))
+told["parts"] = seen
+plain = batches.training(split, both).take(steps)
+told["plain"] = [photo.hex()[:4000] for photo in photos_of([lightness for lightness, _ in plain])]
+
+def gradients(scope):
+    keras.utils.set_random_seed(1)
+    with scope:
+        model = runs.build("baseline", chosen)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False  # inference mode
+        model.compile(keras.optimizers.SGD(1.0), losses.for_model("baseline", None))
+    before = [np.array(v) for v in model.trainable_variables]
+    model.fit(batches.training(split, both), steps_per_epoch=1, verbose=0)
+    return [was - np.array(v) for was, v in zip(before, model.trainable_variables)]
+
+import contextlib
+one, two = gradients(contextlib.nullcontext()), gradients(strategy.scope())
+told["largest"] = float(max(np.abs(g).max() for g in one))
+told["different"] = float(max(np.abs(g - h).max() for g, h in zip(one, two)))
+run = training.train("baseline", chosen, split, progress=False)
+told["history"] = run.history
+told["identity"] = run.newest().state.identity["replicas"]
+print("TOLD" + json.dumps(told))
+"""
+
+
 def drive_of(photos, model):
     """Where the case has a second folder."""
     return photos.folder / "drive" if model == "baseline" else None
@@ -81,20 +135,27 @@ def drive_of(photos, model):
 
 @pytest.fixture(scope="module")
 def children(photos):
-    """A process for each model that has trained up to its moment and stands still there, to be killed."""
+    """A process for each model that trains up to its moment and stands still there, to be killed; one of two devices.
+
+    They are started at once: most of their time goes into importing TensorFlow.
+    """
     (photos.folder / "killed").mkdir()
     (photos.folder / "drive").mkdir()
-    running = {}
+    path = json.dumps([str(TESTS), str(TESTS.parent)])
+    commands = {"two devices": [MIRRORED, path, str(photos.folder / "two devices")]}
     for model, (changes, moment, _) in CASES.items():
         keep = drive_of(photos, model)
         told = [str(photos.folder), model, changes, keep and str(keep), moment]
-        path = [str(TESTS), str(TESTS.parent)]
-        command = [sys.executable, "-c", CHILD, *(json.dumps(each) for each in [path, *told])]
-        running[model] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        commands[model] = [CHILD, path, *(json.dumps(each) for each in told)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    running = {
+        name: subprocess.Popen([sys.executable, "-c", *command], **streams) for name, command in commands.items()
+    }
     yield running
     for child in running.values():
         child.kill()
-        child.communicate()
+        child.wait()
+        child.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -243,69 +304,13 @@ def test_a_split_without_photos_to_validate_with(tmp_path):
         training.train("baseline", tiny_run.make_settings(tmp_path), split)
 
 
-MIRRORED = """
-import json, sys
-from pathlib import Path
-sys.path[:0] = json.loads(sys.argv[1])
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import tiny_run
-from colorlib import batches, losses, runs, training
-
-folder = Path(sys.argv[2])
-split = tiny_run.make_split(folder, train=16)
-chosen = tiny_run.make_settings(folder, distribute="mirrored", batch_size=4, epochs=1)
-strategy = training._strategy(chosen)
-both = chosen.replace(batch_size=8)
-told = {"replicas": strategy.num_replicas_in_sync}
-
-def photos_of(values):
-    return [np.asarray(photo).tobytes() for value in values for photo in value]
-
-steps = batches.steps_per_epoch(split, both)
-seen = []
-shared = iter(strategy.experimental_distribute_dataset(batches.training(split, both)))
-for _ in range(steps):
-    parts = strategy.experimental_local_results(next(shared)[0])
-    seen.append([len(part) for part in parts])
-    told.setdefault("photos", []).extend(photo.hex()[:4000] for photo in photos_of(parts))
-told["parts"] = seen
-plain = batches.training(split, both).take(steps)
-told["plain"] = [photo.hex()[:4000] for photo in photos_of([lightness for lightness, _ in plain])]
-
-def gradients(scope):
-    keras.utils.set_random_seed(1)
-    with scope:
-        model = runs.build("baseline", chosen)
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False  # inference mode
-        model.compile(keras.optimizers.SGD(1.0), losses.for_model("baseline", None))
-    before = [np.array(v) for v in model.trainable_variables]
-    model.fit(batches.training(split, both), steps_per_epoch=1, verbose=0)
-    return [was - np.array(v) for was, v in zip(before, model.trainable_variables)]
-
-import contextlib
-one, two = gradients(contextlib.nullcontext()), gradients(strategy.scope())
-told["largest"] = float(max(np.abs(g).max() for g in one))
-told["different"] = float(max(np.abs(g - h).max() for g, h in zip(one, two)))
-run = training.train("baseline", chosen, split, progress=False)
-told["history"] = run.history
-told["identity"] = run.newest().state.identity["replicas"]
-print("TOLD" + json.dumps(told))
-"""
-
-
-def test_two_devices(tmp_path):
-    path = json.dumps([str(TESTS), str(TESTS.parent)])
-    command = [sys.executable, "-c", MIRRORED, path, str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-    assert "TOLD" in result.stdout, result.stderr[-3000:]
-    told = json.loads(result.stdout.split("TOLD")[1])
+def test_two_devices(children):
+    said = children["two devices"].communicate(timeout=400)[0]
+    assert "TOLD" in said, said[-3000:]
+    told = json.loads(said.split("TOLD")[1].splitlines()[0])
     assert told["replicas"] == told["identity"] == 2
     assert told["parts"] == [[4, 4], [4, 4]]
     assert len(set(told["photos"])) == 16 and sorted(told["photos"]) == sorted(told["plain"])
     assert told["largest"] > 1e-3 and told["different"] < 1e-5 * told["largest"] + 1e-8
     assert [row["steps"] for row in told["history"]] == [2]
-    assert "a fresh start, 1 epochs of 2 steps of 4 photos for each of 2 devices." in result.stdout
+    assert "a fresh start, 1 epochs of 2 steps of 4 photos for each of 2 devices." in said
