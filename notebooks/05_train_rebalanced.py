@@ -154,9 +154,9 @@ run = training.train("rebalanced", settings, split=split, prior=color_prior)
 
 # %%
 def mean_losses(part, answer):
-    """Eq. 2 and Eq. 1 of an answer, a function of L: the means over a part's photos."""
+    """Eq. 2 and Eq. 1 of an answer, a function of L: the means over at most 2,000 photos of a part."""
     sums, count = np.zeros(2), 0
-    for L, ab in batches.evaluation(split, part, settings):
+    for L, ab in batches.evaluation(split, part, settings).take(2000 // settings.batch_size):
         predicted = answer(L)
         sums += len(L) * np.array([float(rebalanced_mse(ab, predicted)), float(plain(ab, predicted))])
         count += len(L)
@@ -201,7 +201,8 @@ assert own[0] < gray_train[0], "the rebalanced model has learned nothing: look a
 # The same rule as in notebook 04: the best, the middle and the worst of the first 200 validation photos, by plain MSE.
 
 # %%
-L, ab = (np.concatenate(t)[:200] for t in zip(*batches.evaluation(split, "validation", settings), strict=True))
+first = batches.evaluation(split, "validation", settings).take(1 + 200 // settings.batch_size)
+L, ab = (np.concatenate(t)[:200] for t in zip(*first, strict=True))
 answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
 order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
 chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
