@@ -96,6 +96,7 @@ def _epoch_batches(stream, count: int, batch: int) -> tf.data.Dataset:
 def _finished(dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
+    options.threading.max_intra_op_parallelism = 1  # photos run in parallel; to share one out costs more than it gives
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
