@@ -22,11 +22,13 @@ class Server:
     start, stop) of each request, the first being number 0; gives None, or a dictionary of what is to go wrong: `status`
     (with `headers`), `cut` (bytes after which the connection drops), `stall` (seconds without a byte, after `cut`
     bytes), `flip` (the byte of the file that comes wrong), `extra` (bytes too many), `redirect` (another address).
+    delay: seconds before each answer. rate: bytes a second, at most, over all connections together; 0: no limit.
     """
 
-    def __init__(self, files: dict, ranges: str = "honored", fault=None, delay: float = 0.0):
+    def __init__(self, files: dict, ranges: str = "honored", fault=None, delay: float = 0.0, rate: float = 0.0):
         self.files = {name: _mapped(content) for name, content in files.items()}
         self.ranges, self.fault, self.delay = ranges, fault or (lambda *request: None), delay
+        self.rate, self.free_at = rate, 0.0
         self.log, self.sent, self.at_once, self.most_at_once = [], 0, 0, 0
         self.lock = threading.Lock()
 
@@ -112,6 +114,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             position += len(piece)
             with owner.lock:
                 owner.sent += len(piece)
+                now = time.monotonic()
+                owner.free_at = max(now, owner.free_at) + (len(piece) / owner.rate if owner.rate else 0)
+            if owner.rate:
+                time.sleep(owner.free_at - now)
         self.wfile.write(b"x" * fault.get("extra", 0))
         if "stall" in fault:
             time.sleep(fault["stall"])

@@ -1,7 +1,8 @@
 """Three percent of Places365: bytes read for each byte kept, fairness, time, and kills at random moments.
 
-The archive has the published size and shape, 26 GB, and is made up by a local server as it is asked for. Fairness is
-measured on the MiniPlaces photos in ../shared, where they are. One JSON object a line.
+The archive has the published size and shape, 26 GB, and is made up by a local server as it is asked for, which sends
+100 MB a second at most, as a fast line does. Fairness is measured on the MiniPlaces photos in ../shared, where they
+are. One JSON object a line.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from server import Server  # noqa: E402
 from colorlib import archives, datasets, download, lab, published, ranges, settings  # noqa: E402
 
 MINIPLACES = TESTS.parents[1] / "shared" / "photos" / "miniplaces-train.tar"
+RATE = 100e6  # bytes a second of the server; without a limit, decoding and writing alone would be measured
 GIGABYTE = 1 << 30  # of the whole archive that is read for its time, which is then scaled up
 
 
@@ -42,7 +44,7 @@ def figure(name, value, **bounds):
 
 def serve_places(pipe):
     """The made-up archive, served from a process of its own."""
-    with Server({published.TRAIN_256.name: made_up.Places365()}) as server:
+    with Server({published.TRAIN_256.name: made_up.Places365()}, rate=RATE) as server:
         pipe.send(server.url)
         pipe.recv()
         pipe.send((server.sent, server.most_at_once))
@@ -91,7 +93,7 @@ def places365(folder):
     figure("places365: megabytes of split.json", (split.home / "split.json").stat().st_size / 1e6)
     figure("places365: seconds of the sample", seconds)
     figure("places365: seconds of reading the whole archive, scaled up from 1 GiB", of_whole)
-    figure("places365: time / time of reading the whole archive", seconds / of_whole, at_most=1.0)
+    figure("places365: time / time of reading the whole archive", seconds / of_whole, at_most=0.5)
 
 
 def histograms(path):
