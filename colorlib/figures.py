@@ -198,7 +198,8 @@ def ab_planes(planes, bin_width, label, logarithmic=True, columns=3, same_scale=
     """Tables over the ab plane, one panel each, with the outline of sRGB's gamut around them.
 
     planes: title -> (n, n), rows a, columns b, the middle bin neutral; NaN and what is below 1e-7 of the largest
-    value (1e-3 on a linear scale) stay white. label: what the values are, with their unit. same_scale: one color bar for all, or one each.
+    value (1e-3 on a linear scale) stay white. label: what the values are, with their unit.
+    same_scale: one color bar for all, or one each.
     """
     columns = min(columns, len(planes))
     rows = -(-len(planes) // columns)

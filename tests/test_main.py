@@ -54,5 +54,3 @@ def test_a_failure_is_a_sentence_and_status_1(arguments, named, capsys, monkeypa
     assert "Traceback" not in message
     for part in named:
         assert part in message
-
-
