@@ -43,7 +43,7 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import keras
 import numpy as np
-from colorlib import batches, datasets, figures, lab, models, scores, training
+from colorlib import batches, datasets, figures, lab, models, runs, scores, training
 
 split = datasets.prepare(settings)
 
@@ -75,9 +75,7 @@ print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 # little to few that know much. At five depths we tap it: the last layer before each halving.
 
 # %%
-network = models.build_colorizer(
-    settings.backbone, settings.weights, settings.image_size, head_stride=settings.head_stride, seed=settings.seed
-)
+network = runs.build("baseline", settings)
 if settings.weights == "none":
     print("Random weights: this profile downloads nothing, so its backbone has never seen a photo.")
 figures.tap_maps(network, L[:1])

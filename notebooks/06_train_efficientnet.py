@@ -54,14 +54,7 @@ split = datasets.prepare(settings)
 # weights. The paper takes B7, the largest. We tap it at five depths as before, and build the same ladder.
 
 # %%
-network = models.build_colorizer(
-    settings.efficientnet,
-    settings.weights,
-    settings.image_size,
-    dropout=settings.dropout,
-    head_stride=settings.head_stride,
-    seed=settings.seed,
-)
+network = runs.build("efficientnet", settings)
 if settings.weights == "none":
     print(f"Random weights, and the small {settings.efficientnet}: this profile downloads nothing.")
 drawing = figures.ladder(network)

@@ -228,7 +228,7 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
 
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
-    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"head_stride": 2}, {"flip": False}, {"rotation": 1.0}),
+    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "half"}, {"flip": False}, {"rotation": 1.0}),
     *({"schedule": "constant"}, {"weights": "imagenet"}),
 ]
 
