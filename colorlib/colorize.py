@@ -20,7 +20,7 @@ import tensorflow as tf
 from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, colab, lab, photos, runs, sample
+from colorlib import ColorlibError, colab, files, lab, photos, runs, sample
 from colorlib.download import write
 from colorlib.settings import MODELS
 
@@ -351,13 +351,9 @@ def _color(jobs, model):
 def _write(job, strength, over=map):
     """Paint the photo and write it, whole or not at all."""
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    aside = job.target.with_name(f".{job.target.name}.{os.getpid()}.part")
-    try:
-        painted = paint(job.photo, job.ab, strength, over)
-        painted.save(aside, "PNG", icc_profile=_srgb_profile(), compress_level=2, **job.photo.metadata)
-        aside.replace(job.target)
-    finally:
-        aside.unlink(missing_ok=True)
+    painted = paint(job.photo, job.ab, strength, over)
+    with files.aside(job.target) as part:
+        painted.save(part, "PNG", icc_profile=_srgb_profile(), compress_level=2, **job.photo.metadata)
 
 
 @functools.cache

@@ -5,7 +5,6 @@ import datetime
 import email.utils
 import errno
 import hashlib
-import os
 import re
 import shutil
 import threading
@@ -15,7 +14,7 @@ from time import sleep
 import requests
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError
+from colorlib import ColorlibError, files
 
 AT_ONCE = 8  # requests to one server at a time, at most
 TIMEOUT = (10, 30)  # seconds to connect, and without a single byte before a connection counts as stalled
@@ -264,15 +263,10 @@ def verify(source: Source, sha256: str, progress: bool = True) -> None:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: at no moment does `path` hold half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        with files.aside(path) as part:
+            part.write_bytes(data)
 
 
 def require_space(folder: Path, number: int, what: str) -> None:

@@ -24,7 +24,8 @@ import keras
 import numpy as np
 
 from colorlib import ColorlibError, checkpoints, models
-from colorlib.checkpoints import Copier, Damaged, digest_of, pack, reason, rewrite, say, unpack, write_whole
+from colorlib.checkpoints import Copier, Damaged, digest_of, pack, reason, say, unpack
+from colorlib.files import rewrite, write_whole
 from colorlib.settings import FORMS, MODELS, Settings, check_choice
 
 FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "colorlib"
 # Each row may import the rows above it and its own row's left neighbours; nothing reaches back.
 ORDER = [
     ["__init__"],
-    ["settings"],
+    ["files", "settings"],
     ["colab"],
     ["download"],
     ["archives", "ranges"],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny_run
 
-from colorlib import ColorlibError, checkpoints, runs, settings, training
+from colorlib import ColorlibError, files, runs, settings, training
 from colorlib.checkpoints import unpack
 
 STEPS_PER_EPOCH = 2
@@ -47,7 +47,7 @@ def write(chosen, steps, name="baseline", split="s" * 64, prior=None, finish=Fal
     return run
 
 
-def files(run, pattern="*"):
+def files_of(run, pattern="*"):
     return sorted(path.name for path in run.folder.glob(pattern))
 
 
@@ -76,7 +76,7 @@ def test_nothing_there(chosen):
 
 def test_the_last_two_checkpoints_and_their_best_weights_are_kept(chosen):
     run = write(chosen, [1, 2, 3, 4, 5])
-    assert files(run, "*.npz") == [
+    assert files_of(run, "*.npz") == [
         *("best-0001.npz", "best-0002.npz", "checkpoint-00000004.npz", "checkpoint-00000005.npz")
     ]
     found = run.newest()
@@ -89,7 +89,7 @@ def test_every_file_is_whole_and_has_a_checksum(chosen):
     run = write(chosen, [1, 2, 3])
     for path in run.folder.glob("*.npz"):
         unpack(path.read_bytes())
-    assert files(run, ".*") == []
+    assert files_of(run, ".*") == []
 
 
 def test_history_csv_has_one_row_an_epoch_over_interruptions(chosen):
@@ -158,7 +158,7 @@ def test_the_copy_serves_when_the_local_disk_is_gone(kept):
     assert found.state.step == 3 and found.place == " in MyDrive/colorlib"
     assert found.best_arrays["model/kernel"][0, 0] == 2
     write(kept, [4, 5])
-    assert files(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+    assert files_of(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
 
 
 def test_the_newest_good_checkpoint_of_either_place_wins(kept, capsys):
@@ -205,7 +205,7 @@ def test_delete_forgets_both(kept):
 def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
     run = runs.Run(chosen, "baseline")
     state = runs.State(runs.identity_of("baseline", chosen, "s"), {}, STEPS_PER_EPOCH)
-    real = checkpoints._write
+    real = files._write
 
     def full(file, data):
         file.write(data[:100])
@@ -215,10 +215,10 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
         keeper = runs.Keeper(run, state)
         assert [keeper.save(arrays(1))] == [True]
         state.step = 2
-        monkeypatch.setattr(checkpoints, "_write", full)
+        monkeypatch.setattr(files, "_write", full)
         assert not keeper.save(arrays(2))
-        monkeypatch.setattr(checkpoints, "_write", real)
-        assert run.newest().state.step == 0 and files(run, ".*") == []
+        monkeypatch.setattr(files, "_write", real)
+        assert run.newest().state.step == 0 and files_of(run, ".*") == []
         state.step = 3
         assert keeper.save(arrays(3)) and run.newest().state.step == 3
     assert "no checkpoint could be written: No space left on device. Training goes on" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from colorlib import checkpoints, datasets, prior, settings, training
+from colorlib import datasets, files, prior, settings, training
 
 TIMES = {"seconds", "photos_per_second", "saved"}  # what an interrupted and an uninterrupted training may differ in
 
@@ -48,7 +48,7 @@ MOMENTS = {  # at which a training can be interrupted
     "step": (training._Recorder, "on_train_batch_end"),
     "validation": (training._Recorder, "on_test_begin"),
     "epoch": (training._Recorder, "on_epoch_end"),
-    "write": (checkpoints, "_write"),
+    "write": (files, "_write"),
 }
 
 
