@@ -339,6 +339,21 @@ def learning_curve(history, column="loss", floors=None):
 
 
 @quiet
+def time_bars(parts):
+    """Milliseconds a photo, stacked: a bar for each form, of parts = {form: {part: milliseconds}}."""
+    figure, ((axes,),) = panels(height=0.9 + 0.5 * len(parts))
+    for i, part in enumerate(next(iter(parts.values()))):
+        widths = [times[part] for times in parts.values()]
+        before = [sum(list(times.values())[:i]) for times in parts.values()]
+        bars = axes.barh(list(parts), widths, 0.6, before, label=part, hatch=("", "//")[i % 2], edgecolor="white")
+        axes.bar_label(bars, [f"{width:.1f}" for width in widths], label_type="center", color="black", fontsize=9)
+    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds for each photo of a training step", title="Where the time of a step goes")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@quiet
 def swatches(colors):
     """Named colors as squares. colors: name -> (L, a, b), L in [0, 100], a and b in ab units."""
     figure, axes = panels(1, len(colors), 1.35 * len(colors), 1.7)
