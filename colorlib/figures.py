@@ -345,7 +345,8 @@ def time_bars(parts):
     for i, part in enumerate(next(iter(parts.values()))):
         widths = [times[part] for times in parts.values()]
         before = [sum(list(times.values())[:i]) for times in parts.values()]
-        bars = axes.barh(list(parts), widths, 0.6, before, label=part, hatch=("", "//")[i % 2], edgecolor="white")
+        look = {"color": ("#56B4E9", "#E69F00")[i % 2], "hatch": ("", "//")[i % 2], "edgecolor": "white"}
+        bars = axes.barh(list(parts), widths, 0.6, before, label=part, **look)
         axes.bar_label(bars, [f"{width:.1f}" for width in widths], label_type="center", color="black", fontsize=9)
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds for each photo of a training step", title="Where the time of a step goes")
