@@ -108,7 +108,7 @@ def members(reader: Reader, archive: str, total: int | None = None) -> Iterator[
     After each the reader stands at its content, to be read or not. Raises `ArchiveError` for what is no clean archive.
     """
     renamed, start = {}, reader.position
-    while (block := reader.read(BLOCK)).strip(b"\0"):
+    while any(block := reader.read(BLOCK)):
         info = parse(block)
         if info is None:
             raise ArchiveError(
@@ -148,7 +148,7 @@ def safe_path(folder: Path, name: str, archive: str) -> Path:
     """Where a member belongs below `folder`. Raises `ArchiveError` if its name could lead anywhere else."""
     parts = name.removeprefix("./").split("/")
     odd = any(not part or part in (".", "..") or len(part.encode("utf-8", "replace")) > 255 for part in parts)
-    if odd or "\\" in name or ":" in parts[0] or not name.isprintable():
+    if odd or "\\" in name or parts[0][1:2] == ":" or not name.isprintable():
         raise ArchiveError(f"{archive}: member {name!r} has a name that is refused; nothing of it was written.")
     path = folder.joinpath(*parts)
     if not path.parent.resolve().is_relative_to(folder.resolve()):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, download, photos, published, sample
+from colorlib import ColorlibError, files, photos, published, sample
 from colorlib.settings import DATA_SETS, Settings
 from colorlib.splits import PARTS, Photo, Split, check_skipped, describe, divide, plain_copy, stratified
 
@@ -49,7 +49,7 @@ def _sample(settings: Settings) -> Split:
     made_with = {"version": sample.VERSION}
     split = _reusable(home, home / "photos", made_with)
     if split is None:
-        with download.disk_errors(home):
+        with files.disk_errors(home):
             shutil.rmtree(home / "photos", ignore_errors=True)
             parts = sample.make(home / "photos")
         described = {

@@ -5,31 +5,28 @@ header tells where the next one is. The archive and the seed alone decide what i
 journal, so that an interrupted sample goes on where it stopped.
 """
 
-import contextlib
 import dataclasses
 import fractions
 import hashlib
 import itertools
-import json
 import math
 import random
 import re
 import statistics
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, archives, download
 from colorlib.archives import BLOCK, Member
+from colorlib.journal import Journal
 
 FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
-NO_PHOTOS = 10_000  # photos that are none, until the archive is taken for none of photos
+FEW = 100  # members of an archive of lists, at most
 TRIES = 3  # readings of a stretch or photo that comes damaged
 
 
@@ -51,54 +48,6 @@ class _Segment:
     stop: int
     number: int
     mean: float
-
-
-class Journal:
-    """What was learned and kept so far, in a file of JSON lines that only ever grows. Torn last lines are dropped.
-
-    `task` are the choices behind it: a journal of other ones is begun anew.
-    """
-
-    def __init__(self, path: Path, source: download.Source, task: dict):
-        self.path, self.source, self._lock = path, source, threading.Lock()
-        self.probes, self.taken, self.in_order, self.skipped, self._read_before = {}, {}, True, 0, 0
-        entries = _whole_lines(path)
-        if not entries or entries[0] != task:
-            entries = [task]
-        download.write(path, b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
-        for entry in entries[1:]:
-            self._learn(entry)
-        self._file = path.open("ab", buffering=0)
-
-    @property
-    def bytes_read(self) -> int:
-        """By all runs together."""
-        return self._read_before + self.source.bytes_read
-
-    def add(self, **entry) -> dict:
-        """Remember an entry, and write it before anything builds on it."""
-        with self._lock, download.disk_errors(self.path.parent):
-            self._file.write(json.dumps(entry | {"read": self.bytes_read}).encode() + b"\n")
-            self._learn(entry)
-        if "skipped" in entry and self.skipped > NO_PHOTOS:
-            raise archives.ArchiveError(
-                f"{self.source.name}: {self.skipped:,} photos are none, the last one {entry['name']!r}: "
-                f"{entry['skipped']}. Try a mirror."
-            )
-        return entry
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _learn(self, entry: dict) -> None:
-        self._read_before = entry.pop("read", self._read_before)
-        if "probe" in entry:
-            self.probes[entry["probe"]] = [Member(*row) for row in entry["members"]]
-        elif "segment" in entry:
-            self.taken.setdefault(entry["segment"], []).append(entry)
-            self.skipped += "skipped" in entry
-        else:
-            self.in_order = entry["in_order"]
 
 
 def sample(source, number: int, total: int, seed: int, keep: Callable, journal: Journal, progress=True) -> list[dict]:
@@ -154,6 +103,17 @@ def refetch(source, wanted: list, keep: Callable, progress=True) -> None:
 
     with download.bar(sum(photo.bytes for photo in wanted), 0, source.name, progress) as bar:
         _in_parallel(read, runs)
+
+
+def named(source, names) -> dict[str, bytes]:
+    """The contents of some of an archive's few members, by their file names, jumping over the others."""
+    found = {}
+    for member, reader in itertools.islice(_one_by_one(source), FEW):
+        if (name := member.name.rpartition("/")[2]) in names:
+            found[name] = archives.content(reader, member, source.name)
+            if len(found) == len(names):
+                break
+    return found
 
 
 def find_classes(source, total: int, journal: Journal, progress=True) -> list[Extent] | None:
@@ -315,6 +275,22 @@ def _ahead(source, start: int, mean: float, photos: int):
         start, stop = stop, stop + archives.padded(round(mean))
 
 
+def _one_by_one(source):
+    """Each member with a reader that stands at its content; by ranges, contents come only when they are read."""
+    if not source.ranges:
+        reader = archives.Reader(source.chunks(0, source.size))
+        yield from ((member, reader) for member in archives.members(reader, source.name, source.size))
+        return
+    position = 0
+    while True:
+        reader = archives.Reader(_ahead(source, position, 4 * BLOCK, 0), position)
+        member = next(archives.members(reader, source.name, source.size), None)
+        if member is None:
+            return
+        yield member, archives.Reader(_ahead(source, member.offset, member.size, 0), member.offset)
+        position = member.end
+
+
 def _synchronize(reader: archives.Reader, high: int) -> bool:
     """Go on to the first header, if there is one before byte `high`. Returns whether there is."""
     data = b""
@@ -346,17 +322,6 @@ def _probe(source, journal: Journal, start: int, stop: int, window: int) -> list
             at += BLOCK + archives.padded(0 if info.isdir() else info.size)
         journal.add(probe=key, members=found)
     return journal.probes[key]
-
-
-def _whole_lines(path: Path) -> list[dict]:
-    """The entries of a file of JSON lines, up to the first line that is torn."""
-    entries = []
-    if not path.exists():
-        return entries
-    with download.disk_errors(path.parent), contextlib.suppress(ValueError):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            entries.append(json.loads(line))
-    return entries
 
 
 def is_photo(member: Member) -> bool:

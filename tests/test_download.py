@@ -1,11 +1,9 @@
 """Getting bytes from servers that fail in every way, and onto disks that do."""
 
-import errno
 import hashlib
 import random
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from server import Server
@@ -200,36 +198,3 @@ def test_free_space_is_checked_before_the_first_byte(tmp_path, monkeypatch):
     with serve() as server, pytest.raises(ColorlibError, match=r"file needs 0.00 GB.*free"):
         fetch(Source(server.url + "file"), tmp_path / "file", SHA256, progress=False)
     assert server.sent <= 1
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (errno.ENOSPC, "disk is full"),
-        (errno.EROFS, "read-only"),
-        (errno.ENOTCONN, "mount has vanished"),
-        (errno.EACCES, "permission"),
-    ],
-)
-def test_a_disk_that_fails_gives_one_clear_sentence(tmp_path, monkeypatch, number, words):
-    download.write(tmp_path / "finished", b"before")
-
-    def fail(self, data):
-        self.touch()
-        raise OSError(number, "as the system says it")
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(ColorlibError, match=f"{words}.*intact"):
-        download.write(tmp_path / "finished", b"after")
-    assert [path.name for path in tmp_path.iterdir()] == ["finished"]
-    assert (tmp_path / "finished").read_bytes() == b"before"
-
-
-def test_a_real_full_disk():
-    with pytest.raises(ColorlibError, match="disk is full"), download.disk_errors("/dev/full"):
-        Path("/dev/full").write_bytes(b"x")
-
-
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(FileNotFoundError), download.disk_errors("somewhere"):
-        Path("/no/such/file").read_bytes()
