@@ -81,6 +81,19 @@ class Source:
                 failures += 1
                 self._pause(failures, cut)
 
+    def ahead(self, start: int, first: int, more: int):
+        """Chunks from byte `start` on: of `first` bytes, then, if somebody wants more, of `more` at a time."""
+        stop = start + first
+        while start < self.size:
+            chunks = self.chunks(start, stop)
+            try:
+                while (chunk := next(chunks, None)) is not None:
+                    yield chunk
+            finally:
+                for _ in chunks:  # to its end, so that the connection serves the next request
+                    pass
+            start, stop = stop, stop + more
+
     def _meet(self):
         """Learn size and range support, once: from the disk, or by a request for the first byte."""
         with self._meeting:

@@ -24,6 +24,7 @@ _DISK_ERRORS = {
     errno.ESTALE: "the mount has vanished",
     errno.EIO: "the disk reports an input/output error (has its mount vanished?)",
 }
+VANISHED = (errno.ENOTCONN, errno.ESTALE)  # the whole mount, not one file
 
 
 @contextlib.contextmanager

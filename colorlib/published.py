@@ -251,7 +251,7 @@ def _listed_classes(archive: Archive, settings: Settings) -> tuple[dict[str, str
         return {}, 0
     source = source_of(archive.classes, settings)
     try:
-        texts = ranges.named(source, [name for name, _ in archive.classes.lists])
+        texts = archives.named(source, [name for name, _ in archive.classes.lists])
         for name, md5 in archive.classes.lists:
             if hashlib.md5(texts.get(name, b""), usedforsecurity=False).hexdigest() != md5:
                 raise ColorlibError(f"{source.address}: {name} is missing or damaged.")

@@ -26,7 +26,6 @@ FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
-FEW = 100  # members of an archive of lists, at most
 TRIES = 3  # readings of a stretch or photo that comes damaged
 
 
@@ -103,17 +102,6 @@ def refetch(source, wanted: list, keep: Callable, progress=True) -> None:
 
     with download.bar(sum(photo.bytes for photo in wanted), 0, source.name, progress) as bar:
         _in_parallel(read, runs)
-
-
-def named(source, names) -> dict[str, bytes]:
-    """The contents of some of an archive's few members, by their file names, jumping over the others."""
-    found = {}
-    for member, reader in itertools.islice(_one_by_one(source), FEW):
-        if (name := member.name.rpartition("/")[2]) in names:
-            found[name] = archives.content(reader, member, source.name)
-            if len(found) == len(names):
-                break
-    return found
 
 
 def find_classes(source, total: int, journal: Journal, progress=True) -> list[Extent] | None:
@@ -215,7 +203,8 @@ def _take_between(source, low, high, segment, keep, journal, bar):
     position = done[-1]["offset"] + archives.padded(done[-1]["size"]) if done else low
     if missing <= 0 or position >= high:
         return
-    reader = archives.Reader(_ahead(source, position, segment.mean, missing), position)
+    first, more = round(segment.mean * (1.03 * missing + 1)), round(segment.mean)
+    reader = archives.Reader(source.ahead(position, archives.padded(first), archives.padded(more)), position)
     if not done and not _synchronize(reader, high):
         return
     for member in archives.members(reader, source.name, source.size):
@@ -259,36 +248,6 @@ def _keep(source, member: Member, data: bytes, keep) -> dict:
 
 def _kept(journal: Journal, segment: _Segment) -> int:
     return sum("skipped" not in entry for entry in journal.taken.get(segment.start, []))
-
-
-def _ahead(source, start: int, mean: float, photos: int):
-    """Chunks from `start` on: first the bytes of about so many photos, then, if somebody wants more, of one by one."""
-    stop = start + archives.padded(round(mean * (1.03 * photos + 1)))
-    while start < source.size:
-        chunks = source.chunks(start, stop)
-        try:
-            while (chunk := next(chunks, None)) is not None:
-                yield chunk
-        finally:
-            for _ in chunks:  # to its end, so that the connection serves the next request
-                pass
-        start, stop = stop, stop + archives.padded(round(mean))
-
-
-def _one_by_one(source):
-    """Each member with a reader that stands at its content; by ranges, contents come only when they are read."""
-    if not source.ranges:
-        reader = archives.Reader(source.chunks(0, source.size))
-        yield from ((member, reader) for member in archives.members(reader, source.name, source.size))
-        return
-    position = 0
-    while True:
-        reader = archives.Reader(_ahead(source, position, 4 * BLOCK, 0), position)
-        member = next(archives.members(reader, source.name, source.size), None)
-        if member is None:
-            return
-        yield member, archives.Reader(_ahead(source, member.offset, member.size, 0), member.offset)
-        position = member.end
 
 
 def _synchronize(reader: archives.Reader, high: int) -> bool:

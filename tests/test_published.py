@@ -20,6 +20,7 @@ FILES, RECIPES = made_up.published_sets()
 TRAIN, VAL, TEST, FOOD = (
     archive.name for archive in (published.TRAIN_256, published.VAL_256, published.TEST_256, published.FOOD_101)
 )
+LISTS = published.FILELIST.name
 TOTALS = {"train": 460, "validation": 60, "test": 150}
 
 
@@ -109,6 +110,74 @@ def test_food_101_follows_its_published_lists(tmp_path, server):
     assert_whole(split)
     tenth = prepare(tmp_path / "tenth", server, data="food101", fraction=0.1)
     assert [len(tenth.photos(part)) for part in PARTS] == [9, 0, 3]
+
+
+@pytest.mark.parametrize("data", ["places365", "places365-val", "food101"])
+def test_the_disk_never_holds_more_than_one_archive_and_what_is_kept(tmp_path, server, monkeypatch, data):
+    honest, heights = splits.files.put, []
+
+    def watched(path, content):
+        honest(path, content)
+        heights.append(sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".journal"))
+
+    monkeypatch.setattr(splits.files, "put", watched)
+    split = prepare(tmp_path, server, data=data, fraction=1.0)
+    kept = sum(photo.bytes for part in PARTS for photo in split.photos(part))
+    whole = len(FILES[FOOD if data == "food101" else VAL])
+    lists = 400 * sum(len(split.photos(part)) for part in PARTS)  # split.json, and what is remembered until then
+    assert whole < max(heights) < whole + kept + lists
+
+
+def test_an_archive_goes_as_soon_as_it_is_unpacked_and_is_not_wanted_again(tmp_path):
+    def broken(number, name, start, stop):  # the last archive cannot be had
+        return {"status": 404} if name == TEST else None
+
+    with Server(FILES, fault=broken) as server, pytest.raises(ColorlibError, match="404"):
+        prepare(tmp_path, server)
+    home = tmp_path / "places365"
+    assert not (home / VAL).exists()
+    with Server(FILES) as server:
+        split = prepare(tmp_path, server)
+        assert sum(name == VAL for name, _, _ in server.log) == 0
+        assert split.checksum == prepare(tmp_path / "clean", server).checksum
+    assert_whole(split)
+    with Server(FILES, fault=broken) as server, pytest.raises(ColorlibError, match="404"):
+        prepare(tmp_path / "other", server)
+    (tmp_path / "other/places365" / f"{VAL}.unpacked").write_bytes(b'{"task": {"arch')  # torn
+    with Server(FILES) as server:
+        assert prepare(tmp_path / "other", server).checksum == split.checksum
+
+
+@pytest.mark.parametrize("how", ["honored", "ignored"])
+def test_validation_photos_have_the_classes_of_the_published_list(tmp_path, how):
+    names = [f"{'abcd'[i // 2]}/class_{i}" for i in range(8)]
+    numbers = {f"val_256/Places365_val_{i + 1:08}.jpg": names[3 * i % 8] for i in range(60)}
+    with Server(FILES, ranges=how) as server:
+        split = prepare(tmp_path, server, fraction=16 / 60)
+        of_list = [(start, stop) for name, start, stop in server.log if name == LISTS]
+        assert how == "ignored" or (0, len(FILES[LISTS])) not in of_list  # the longest list is jumped over
+        room = prepare(tmp_path / "room", server, data="places365-val", fraction=1.0)
+    assert {photo.path: photo.label for photo in split.validation}.items() <= numbers.items()
+    assert [photo.label for photo in split.validation] == sorted(names * 2)  # of each class its share
+    assert {photo.label for photo in split.test} == {""}  # those of the test photos were never published
+    assert len({photo.label for photo in room.train}) == 8
+    assert Split.load(split.home / "split.json") == split
+
+
+@pytest.mark.parametrize("damage", ["absent", "changed", "without the list", "no archive"])
+def test_without_the_list_of_classes_photos_are_drawn_all_the_same_and_it_is_said(tmp_path, capsys, damage):
+    broken = {
+        "absent": b"",
+        "changed": FILES[LISTS].replace(b"class_3 3", b"class_3 4"),
+        "without the list": made_up.tar({"other.txt": b"x"}).ljust(len(FILES[LISTS]), b"\0"),
+        "no archive": bytes(range(256)) * (len(FILES[LISTS]) // 256),
+    }[damage]
+    files = {name: broken if name == LISTS else data for name, data in FILES.items()}
+    with Server(files if damage != "absent" else {n: files[n] for n in FILES if n != LISTS}) as server:
+        split = prepare(tmp_path, server)
+    assert len(split.validation) == 12
+    assert {photo.label for photo in split.validation} == {""}
+    assert "val_256.tar: the photos' classes are not known, and all count as one" in capsys.readouterr().out
 
 
 def test_archives_that_are_on_disk_are_read_there_and_stay(tmp_path, server):
@@ -251,10 +320,21 @@ def test_a_damaged_packed_file_is_told_of_and_made_again(tmp_path, server, capsy
 
 
 def test_free_space_is_checked_before_anything_is_read(tmp_path, server, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    with pytest.raises(ColorlibError, match=r"places365 needs .* GB free.*smaller fraction"):
-        prepare(tmp_path, server)
+    for data, size in (("places365", len(FILES[VAL])), ("food101", len(FILES[FOOD]))):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, size=size: shutil._ntuple_diskusage(10**9, 10**9, size))
+        with pytest.raises(ColorlibError, match=rf"{data} needs .* GB free.*smaller fraction"):
+            prepare(tmp_path, server, data=data)  # there is room for the archive alone
     assert server.sent <= 1
+
+
+def test_what_an_interrupted_run_left_needs_no_space_again(tmp_path, server, monkeypatch):
+    half = FILES[VAL][: len(FILES[VAL]) // 2]
+    home = tmp_path / "places365-val"
+    home.mkdir()
+    (home / f"{VAL}.partial").write_bytes(half)
+    needed = len(FILES[VAL]) - len(half) + round(1.3 * 0.23 * len(FILES[VAL]))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, needed + 1))
+    assert prepare(tmp_path, server, data="places365-val", fraction=1.0).train
 
 
 def test_free_space_is_checked_for_a_shared_split_and_for_a_packed_file(tmp_path, server, monkeypatch):

@@ -11,7 +11,7 @@ import made_up
 import pytest
 from server import Server
 
-from colorlib import ColorlibError, archives, download, ranges
+from colorlib import ColorlibError, archives, download, journal, ranges
 
 COUNTS = {f"{chr(97 + i // 2)}/class_{i:02}": 90 + 17 * i % 60 for i in range(20)}
 FILES = made_up.in_classes(COUNTS)
@@ -169,7 +169,7 @@ def test_photos_that_are_none_are_replaced_and_named(tmp_path):
 
 
 def test_an_archive_full_of_empty_members_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(ranges, "NO_PHOTOS", 50)
+    monkeypatch.setattr(journal, "NO_PHOTOS", 50)
     archive = made_up.tar(FILES | {f"data_256/z/empty/{i:08}.jpg": b"" for i in range(4000)})
     for how in ("honored", "ignored"):
         with pytest.raises(archives.ArchiveError, match=r"a\.tar: \d\d photos are none, the last one .*empty"):
