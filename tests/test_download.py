@@ -88,7 +88,9 @@ def test_retry_after_is_obeyed_within_reason(waits):
         Source(server.url + "file").read(0, 1000)
     with serve(fault=once(status=503, headers={"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"})) as server:
         Source(server.url + "file").read(0, 1000)
-    assert waits == [7.0, download.LONGEST_WAIT, 1.0]
+    with serve(fault=once(status=503, headers={"Retry-After": "soon"})) as server:
+        Source(server.url + "file").read(0, 1000)
+    assert waits == [7.0, download.LONGEST_WAIT, 1.0, 1.0]
 
 
 def test_a_server_that_stays_down_is_given_up_with_advice(waits):
@@ -113,6 +115,12 @@ def test_a_stalled_connection_is_noticed():
 
 def test_too_many_bytes_are_not_taken():
     with serve(fault=once(extra=5000)) as server:
+        assert Source(server.url + "file").read(10, 2000) == CONTENT[10:2000]
+
+
+@pytest.mark.parametrize("short", [1, 511, 1990])
+def test_too_few_bytes_are_asked_for_again(short):
+    with serve(fault=once(short=short)) as server:
         assert Source(server.url + "file").read(10, 2000) == CONTENT[10:2000]
 
 
@@ -148,7 +156,9 @@ def test_no_more_than_eight_at_a_time_and_everything_is_counted():
 
 
 @pytest.mark.parametrize("ranges", ["honored", "ignored"])
-@pytest.mark.parametrize("fault", [{}, {"cut": 70_000}, {"status": 500}, {"cut": 9, "stall": 0.6}, {"extra": 99}])
+@pytest.mark.parametrize(
+    "fault", [{}, {"cut": 70_000}, {"status": 500}, {"cut": 9, "stall": 0.6}, {"extra": 99}, {"short": 9}]
+)
 def test_a_whole_file_is_fetched_and_verified(tmp_path, ranges, fault):
     with serve(ranges=ranges, fault=once(**fault)) as server:
         path = fetch(Source(server.url + "file"), tmp_path / "deep" / "file", SHA256, progress=False)

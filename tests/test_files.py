@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_a_real_full_disk(small_disk):
     with pytest.raises(ColorlibError, match=r"more needs 0\.00 GB more.*free"):
         files.require_space(small_disk / "not" / "yet", 160_000, "more")
     assert [path.name for path in (small_disk / "deep").iterdir()] == ["finished"]
+
+
+def test_a_real_read_only_disk(small_disk):
+    files.put(small_disk / "finished", b"before")
+    command = ["mount", "-o", "remount,ro", str(small_disk)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system read-only")
+    with pytest.raises(ColorlibError, match=r"disk is read-only.*intact"):
+        files.put(small_disk / "finished", b"after")
+    assert (small_disk / "finished").read_bytes() == b"before"
 
 
 def test_other_errors_stay_what_they_are():

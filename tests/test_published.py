@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import io
+import itertools
 import json
 import shutil
 import tarfile
@@ -12,7 +13,7 @@ import made_up
 import pytest
 from server import Server
 
-from colorlib import ColorlibError, archives, datasets, download, published, settings, splits
+from colorlib import ColorlibError, archives, datasets, download, files, published, settings, splits
 from colorlib.splits import PARTS, Split
 
 PUBLISHED = published.DATA_SETS
@@ -114,13 +115,14 @@ def test_food_101_follows_its_published_lists(tmp_path, server):
 
 @pytest.mark.parametrize("data", ["places365", "places365-val", "food101"])
 def test_the_disk_never_holds_more_than_one_archive_and_what_is_kept(tmp_path, server, monkeypatch, data):
-    honest, heights = splits.files.put, []
+    honest, heights, calls = files.put, [], itertools.count()
 
     def watched(path, content):
         honest(path, content)
-        heights.append(sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".journal"))
+        if next(calls) % 10 == 0:
+            heights.append(sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".journal"))
 
-    monkeypatch.setattr(splits.files, "put", watched)
+    monkeypatch.setattr(files, "put", watched)
     split = prepare(tmp_path, server, data=data, fraction=1.0)
     kept = sum(photo.bytes for part in PARTS for photo in split.photos(part))
     whole = len(FILES[FOOD if data == "food101" else VAL])
@@ -374,6 +376,24 @@ def test_a_disk_that_fails_in_the_middle_leaves_what_was_finished(tmp_path, serv
     kept = sum(path.stat().st_mtime_ns == before for path, before in finished.items())
     assert kept >= len(finished) - 8  # of each stretch in the works, the last photo may come once more
     assert_whole(split)
+
+
+def test_a_disk_that_is_really_full_leaves_whole_photos_and_the_rest_comes_when_there_is_room(
+    small_disk, tmp_path, server, monkeypatch
+):
+    monkeypatch.setattr(files, "require_space", lambda *arguments: None)
+    with pytest.raises(ColorlibError, match=r"the disk is full. What was finished is intact"):
+        prepare(small_disk, server)
+    written = list((small_disk / "places365" / "photos").rglob("*.jpg"))
+    assert len(written) > 20
+    for path in written:
+        assert path.read_bytes() == ORIGINALS[TRAIN][path.relative_to(small_disk / "places365/photos").as_posix()]
+    shutil.copytree(small_disk, tmp_path / "larger")
+    asked = server.asked
+    assert_whole(split := prepare(tmp_path / "larger", server))
+    again = server.asked - asked
+    assert split.checksum == prepare(tmp_path / "clean", server).checksum
+    assert again < server.asked - asked - again  # what was finished did not come again
 
 
 def test_a_photo_that_the_journal_remembers_and_the_disk_lost_is_fetched_again(tmp_path, server, monkeypatch):

@@ -128,6 +128,7 @@ FAULTS = {
     "errors": lambda n, name, start, stop: (
         {"status": (429, 500, 504)[n % 3], "headers": {"Retry-After": "1"}} if n % 4 == 1 else None
     ),
+    "too few bytes": lambda n, name, start, stop: {"short": n * 37 % 900} if n % 3 == 1 else None,
     "too many bytes": lambda n, name, start, stop: {"extra": 700} if n % 5 == 1 else None,
     "a stall": lambda n, name, start, stop: {"cut": 100, "stall": 0.5} if n == 40 else None,
 }
