@@ -21,8 +21,8 @@ class Server:
     ranges: "honored", "ignored" (always 200 and everything) or "refused" (416). fault: called with (number, name,
     start, stop) of each request, the first being number 0; gives None, or a dictionary of what is to go wrong: `status`
     (with `headers`), `cut` (bytes after which the connection drops), `stall` (seconds without a byte, after `cut`
-    bytes), `flip` (the byte of the file that comes wrong), `extra` (bytes too many), `short` (bytes too few, with a length
-    that fits them), `redirect` (another address).
+    bytes), `flip` (the byte of the file that comes wrong), `extra` (bytes too many), `short` (bytes too few, with a
+    length that fits them), `redirect` (another address).
     delay: seconds before each answer. rate: bytes a second, at most, over all connections together; 0: no limit.
     """
 
