@@ -2,10 +2,12 @@
 
 import errno
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from colorlib import files
+from colorlib import ColorlibError, files
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -52,3 +54,50 @@ def test_a_full_file_system(small_disk):
     with pytest.raises(OSError, match="No space left"):
         files.write_whole(path, os.urandom(160_000))
     assert path.read_bytes() == data and [p.name for p in small_disk.iterdir()] == ["file.npz"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EROFS, "read-only"),
+        (errno.ENOTCONN, "mount has vanished"),
+        (errno.EACCES, "permission"),
+    ],
+)
+def test_a_disk_that_fails_gives_one_clear_sentence(tmp_path, monkeypatch, number, words):
+    files.put(tmp_path / "finished", b"before")
+
+    def fail(self, data):
+        self.touch()
+        raise OSError(number, "as the system says it")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(ColorlibError, match=f"{words}.*intact"):
+        files.put(tmp_path / "finished", b"after")
+    assert [path.name for path in tmp_path.iterdir()] == ["finished"]
+    assert (tmp_path / "finished").read_bytes() == b"before"
+
+
+def test_a_real_full_disk(small_disk):
+    files.put(small_disk / "deep" / "finished", os.urandom(130_000))
+    with pytest.raises(ColorlibError, match=r"disk is full.*intact"):
+        files.put(small_disk / "deep" / "more", os.urandom(160_000))
+    with pytest.raises(ColorlibError, match=r"more needs 0\.00 GB more.*free"):
+        files.require_space(small_disk / "not" / "yet", 160_000, "more")
+    assert [path.name for path in (small_disk / "deep").iterdir()] == ["finished"]
+
+
+def test_a_real_read_only_disk(small_disk):
+    files.put(small_disk / "finished", b"before")
+    command = ["mount", "-o", "remount,ro", str(small_disk)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system read-only")
+    with pytest.raises(ColorlibError, match=r"disk is read-only.*intact"):
+        files.put(small_disk / "finished", b"after")
+    assert (small_disk / "finished").read_bytes() == b"before"
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(FileNotFoundError), files.disk_errors("somewhere"):
+        Path("/no/such/file").read_bytes()
