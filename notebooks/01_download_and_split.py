@@ -260,39 +260,99 @@ print(f"read for each byte kept: {journal.bytes_read / saved:.2f}")
 # %% [markdown]
 # ## Exercises
 #
-# **1.** A student takes 3 % of 36,500 photos with `int(0.03 * 36500)`, another with `round`. For which of the three
-# parts of Places365 do they differ? Set `differs` to a list of `True` or `False`.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-differs = [False, False, False]  # your answer: train, validation, test
+from colorlib import exercises
 
-# %%
-right = [int(0.03 * n) != round(0.03 * n) for n in (1_803_460, 36_500, 328_500)]
-print("right!" if list(differs) == right else "not yet: compute both for each part")
+# %% [markdown]
+# **Exercise 1: predict, then run.** One student takes 3 % of the photos with `int(0.03 * n)`, another with
+# `round(0.03 * n)`. The three parts of Places365 have 1,803,460, 36,500 and 328,500 photos. For which of them do the
+# two students differ?
+
+# %% tags=["exercise"]
+differs = [..., ..., ...]  # True or False for train, validation and test
+
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    differs,
+    [int(0.03 * n) != round(0.03 * n) for n in (1_803_460, 36_500, 328_500)],
+    ([False] * 3, "0.03 × 1,803,460 is 54,103.8: `int` cuts the .8 off, `round` does not."),
+    ([True] * 3, "0.03 × 36,500 is 1,095, a whole number: there is nothing to cut off."),
+    otherwise="Compute both for each part.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# 0.03 × 1,803,460 = 54,103.8, and `int` cuts it to 54,103. The other two products are whole: 1,095 and 9,855. So
-# `differs = [True, False, False]`. (Careful: `0.03 * n` is a floating-point number. Were it 1,094.9999, `int`
-# would give 1,094.)
-#
+# ```python
+# differs = [True, False, False]
+# ```
+# 0.03 × 1,803,460 = 54,103.8, and `int` cuts it to 54,103. The other two products are whole: 1,095 and 9,855.
+# (Careful: `0.03 * n` is a floating-point number. Were it 1,094.9999, `int` would give 1,094.)
 # </details>
 #
-# **2.** How many bytes does a photo of 4,683 bytes take in an archive, its header and the zeros included? Set
-# `bytes_in_archive`.
+# **Exercise 2: find the next header.** A header begins at byte `position`, and says that its photo has `size` bytes.
+# At which byte does the next header begin? Write it for any size.
 
-# %%
-bytes_in_archive = 4683  # your answer
 
-# %%
-print("right!" if bytes_in_archive == 512 + archives.padded(4683) else "not yet: add the header, and round up to 512")
+# %% tags=["exercise"]
+def next_header(position, size):
+    """The byte at which the header after this one begins."""
+    return ...  # your code here
+
+
+# %% tags=["check", "nbval-check-output"]
+sizes = (4683, 5120, 1)
+exercises.check(
+    [next_header(1024, size) for size in sizes],
+    [1024 + 512 + archives.padded(size) for size in sizes],
+    ([1024 + 512 + size for size in sizes], "The zeros up to the next multiple of 512 are missing."),
+    ([1024 + archives.padded(size) for size in sizes], "The header itself takes 512 bytes as well."),
+    ([1536 + size // 512 * 512 for size in sizes], "You round down: the last bytes of the photo are lost."),
+    (
+        [1536 + (size // 512 + 1) * 512 for size in sizes],
+        "Not for 5,120 bytes: ten full blocks need no eleventh.",
+    ),
+    otherwise="A header of 512 bytes, the photo, and zeros up to a multiple of 512.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The content fills 10 blocks (4,683 / 512 = 9.1), which is 5,120 bytes, and the header is one more: 5,632.
+# ```python
+# def next_header(position, size):
+#     return position + 512 + -(-size // 512) * 512
+# ```
+# `-(-size // 512)` divides and rounds *up*: `//` alone rounds down, so that the two signs turn it around.
+# </details>
 #
+# **Exercise 3: break the plain rounding.** Why not simply round every share? Find three class sizes for which the
+# rounded shares of 100 photos do not add up to 100.
+
+# %% tags=["exercise"]
+my_sizes = [..., ..., ...]  # three whole numbers
+
+
+# %% tags=["check", "nbval-check-output"]
+def total(sizes):
+    return sum(round(100 * size / sum(sizes)) for size in sizes)
+
+
+exercises.check(
+    my_sizes,
+    lambda sizes: len(sizes) == 3 and total(sizes) != 100,
+    (lambda sizes: len(sizes) != 3, "Three sizes are asked for."),
+    otherwise="These add up to 100. Find shares that are all rounded down, or all rounded up.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_sizes = [1, 1, 1]
+# ```
+# Each share is 33.3, and 3 × 33 = 99: one photo is missing. `share_out` gives it to the first class.
 # </details>
 
 # %% [markdown]

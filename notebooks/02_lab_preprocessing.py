@@ -279,24 +279,62 @@ print(f"{count / (time.perf_counter() - begin):,.0f} photos a second, {settings.
 # %% [markdown]
 # ## Exercises
 #
-# **Exercise 1.** Lab's *chroma* is how far a color is from gray: √(a² + b²). Write it for a table
-# of Lab colors (..., 3).
-
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** A gray surface sends out *half* of the light of white. What is its L: below 50,
+# 50, or above? Predict a number; the check computes it.
+
+# %% tags=["exercise"]
+my_L = ...  # your prediction, from 0 to 100
+
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    my_L,
+    lab.rgb_to_lab(lab.encode(np.full(3, 0.5)))[0],
+    (50, "Lightness is not light: an eye answers about like a cube root."),
+    (lab.rgb_to_lab(np.full(3, 0.5))[0], "That is R = G = B = 0.5, which is only 21 % of the light."),
+    (100 * np.cbrt(0.5), "Nearly: L is 116 times the cube root, less 16."),
+    (lambda L: L < 50, "It looks lighter than that: half of the light is much for an eye."),
+    otherwise="Put Y = 0.5 into the last line of `my_rgb_to_lab`.",
+    tolerance=1,
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_L = 116 * np.cbrt(0.5) - 16
+# ```
+# About 76. What looks *half as light* as white, L = 50, sends out 18 % of its light: the gray card of photographers.
+# </details>
+#
+# **Exercise 2: write a formula.** The *chroma* of a color is how far it is from gray: √(a² + b²). Write it for a table
+# of Lab colors, (..., 3).
+
+
+# %% tags=["exercise"]
 def chroma(lab_colors):
     """The distance from gray of Lab colors (..., 3): an array (...)."""
-    return None  # your code here
+    return ...  # your code here
 
 
-# %%
-answer, truth = chroma(exact), np.hypot(exact[:, 1], exact[:, 2])
-if answer is None:
-    print("Write chroma above, run its cell, then run this one again.")
-elif np.shape(answer) == truth.shape and np.allclose(answer, truth, atol=1e-3):
-    print("Right.")
-else:
-    print("Not yet: for red it should be 104.6, for any gray 0. It needs the last axis' entries 1 and 2.")
+# %% tags=["check", "nbval-check-output"]
+colors = exact[-200:].reshape(10, 20, 3)
+truth = np.hypot(colors[..., 1], colors[..., 2])
+exercises.check(
+    chroma(colors),
+    truth,
+    (truth**2, "The root is missing."),
+    (np.abs(colors[..., 1:]).sum(axis=-1), "That is |a| + |b|. The straight way is shorter."),
+    (np.sqrt((colors**2).sum(axis=-1)), "L is in it: white would be far from gray."),
+    (lambda answer: np.shape(answer) != truth.shape, "Take a and b of the last axis: `[..., 1]`, `[..., 2]`."),
+    otherwise="For red it should be 104.6, for any gray 0.",
+    tolerance=1e-3,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -307,25 +345,28 @@ else:
 # ```
 # </details>
 #
-# **Exercise 2.** A common shortcut takes the gray photo as the mean of R, G and B. How far is that
-# from L? Let `gray_L` be the L of the gray photo whose R, G and B are all that mean;
-# `largest_error` is how far it gets from the true L on the lattice of colors above.
+# **Exercise 3: test a shortcut.** Many programs take the mean of R, G and B for the gray photo. Write `gray_L`: the L
+# of the gray color whose R, G and B are all that mean.
 
 
-# %%
+# %% tags=["exercise"]
 def gray_L(rgb):
-    """L, (...), of the gray color whose channels are the mean of those of rgb, (..., 3) in [0, 1]."""
-    return None  # your code here
+    """L, (...), of the gray color whose channels are the mean of those of rgb, (..., 3)."""
+    return ...  # your code here
 
 
-# %%
-answer = gray_L(lattice)
-if answer is None:
-    print("Write gray_L above, run its cell, then run this one again.")
-else:
-    largest_error = np.abs(answer - exact[:, 0]).max()
-    right = abs(largest_error - 51.6) < 0.1
-    print(f"Largest error: {largest_error:.1f} units of L.", "Right!" if right else "Not yet: it should be 51.6.")
+# %% tags=["check", "nbval-check-output"]
+mean = lattice.mean(axis=-1)
+exercises.check(
+    gray_L(lattice),
+    lab.rgb_to_lab(np.stack([mean] * 3, axis=-1))[:, 0],
+    (exact[:, 0], "That is the true L. The shortcut takes the mean of R, G and B first."),
+    (100 * mean, "The mean is an sRGB number. Ask `lab.rgb_to_lab` for the L of that gray."),
+    (mean, "That is the mean itself. Ask `lab.rgb_to_lab` for the L of that gray."),
+    (lambda answer: np.shape(answer) != mean.shape, "Of Lab's three numbers, only `[..., 0]` is L."),
+    otherwise="Take the mean, repeat it over three channels, and convert that.",
+    tolerance=1e-2,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -335,8 +376,8 @@ else:
 #     mean = rgb.mean(axis=-1, keepdims=True)
 #     return lab.rgb_to_lab(np.repeat(mean, 3, axis=-1))[..., 0]
 # ```
-# Pure green looks almost as light as white, and its mean is only one third: the mean is a poor
-# measure of lightness.
+# `np.abs(gray_L(lattice) - exact[:, 0]).max()` is 51.6 units of L. Pure green looks almost as light as white, and its
+# mean is only one third.
 # </details>
 #
 # ## What we saw

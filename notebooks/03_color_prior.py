@@ -253,53 +253,119 @@ print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / w
 # %% [markdown]
 # ## Exercises
 #
-# **Exercise 1.** The ratio of the heaviest weight to the lightest depends on the largest p′ alone
-# (where p′ is 0 the weight is heaviest). Write it as a formula of `p_max` and λ.
-
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-def ratio(p_max, lambda_):
-    """Heaviest weight over lightest."""
-    return None  # your code here
+from colorlib import exercises
 
+# %% [markdown]
+# **Exercise 1: predict, then run.** Every training photo is copied, so that each is there twice. What happens to the
+# weight of gray: does it become *half*, *the same* or *double*?
 
-# %%
-answer = ratio(p.max(), 0.5)
-if answer is None:
-    print("Write ratio above, run its cell, then run this one again.")
-else:
-    ratios = [table.max() / table.min() for table in tables.values()]
-    right = np.allclose([ratio(p.max(), x) for x in choices], ratios, rtol=0.01)
-    print("Right." if right else "Not yet. What is left of Eq. 3's fraction where p′ = 0, and where p′ = p_max?")
+# %% tags=["exercise"]
+prediction = ...  # "half", "the same" or "double"
+
+# %% tags=["check", "nbval-check-output"]
+twice = prior.density(2 * color_prior.counts, width, settings.sigma)
+factor = float((prior.weights(twice, width, settings.lambda_) / v)[middle, middle])
+exercises.check(
+    prediction,
+    {0.5: "half", 1: "the same", 2: "double"}[round(factor, 3)],
+    ("half", "Gray is twice as often there, but so is everything else: p′ is a *share*."),
+    ("double", "More pixels do not make a color rarer or more common: p′ is a *share*."),
+    otherwise='Write "half", "the same" or "double".',
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def ratio(p_max, lambda_):
-#     return 1 + 4 * p_max * (1 - lambda_) / lambda_
+# prediction = "the same"
 # ```
+# Counts are divided by their sum. What p′ tells is how common a color is among all pixels, not how many there are.
 # </details>
 #
-# **Exercise 2.** Which λ makes the heaviest weight exactly ten times the lightest?
+# **Exercise 2: change λ and explain the map.** Find the λ with which the heaviest weight is ten times the lightest.
+# (The slider above helps; a formula is better.) Then look at its map: outside of a small region around gray, all
+# colors have nearly the same weight. Why?
+#
+# - **a**: the Gaussian has spread the common colors over the whole plane;
+# - **b**: beside λ / 4, p′ counts only where it is very large;
+# - **c**: rare colors have become more common.
 
-# %%
-my_lambda = None  # your answer here
+# %% tags=["exercise"]
+my_lambda = ...  # a number, or a formula that uses p.max()
+why = ...  # "a", "b" or "c"
 
-# %%
-if my_lambda is None:
-    print("Set my_lambda above, run its cell, then run this one again.")
-else:
-    mine = prior.weights(color_prior.density, width, my_lambda)
-    found = mine.max() / mine.min()
-    print(f"The ratio is {found:.2f}.", "Right!" if abs(found - 10) < 0.1 else "Not yet.")
+
+# %% tags=["check", "nbval-check-output"]
+def spread(x):
+    table = prior.weights(color_prior.density, width, x)
+    return table.max() / table.min()
+
+
+exercises.check(
+    my_lambda,
+    lambda x: 0 <= x <= 1 and abs(spread(x) - 10) < 0.1,
+    (lambda x: not 0 <= x <= 1, "λ lies between 0 and 1."),
+    (lambda x: spread(x) > 10, "Too strong: a larger λ mixes in more of the uniform density."),
+    otherwise="Too even: a smaller λ leaves more of p′.",
+)
+
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    why,
+    "b",
+    ("a", "σ has not changed: p′ is the same in all these maps."),
+    ("c", "How common a color is comes from the photos. λ only says how much that counts."),
+    otherwise='Write "a", "b" or "c".',
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
 # my_lambda = 4 * p.max() / (9 + 4 * p.max())
+# why = "b"
 # ```
+# Where p′ = 0, the weight is proportional to 1 / (λ / 4); where p′ is largest, to 1 / ((1 - λ) p_max + λ / 4). Their
+# ratio is 1 + 4 p_max (1 - λ) / λ. With such a large λ, (1 - λ) p′ is small beside λ / 4 for all but the commonest
+# colors: elsewhere the weight is that of p′ = 0.
+# </details>
+#
+# **Exercise 3: write Eq. 3 yourself.** Think of a world of n colors, with *probabilities* q whose sum is 1. There is
+# no area any more: among n colors, the uniform probability is 1 / n, and the mean weight is Σ q v. Write Eq. 3 for it.
+
+
+# %% tags=["exercise"]
+def weights_of(q, lambda_):
+    """Eq. 3 for the probabilities q, (n,): the weights, (n,), whose mean under q is 1."""
+    return ...  # your code here
+
+
+# %% tags=["check", "nbval-check-output"]
+q, x = np.array([0.7, 0.2, 0.1]), 0.25
+wrong_4, raw, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 4), (0.75, x / 3), (x, 0.25)))
+exercises.check(
+    weights_of(q, x),
+    raw / (q * raw).sum(),
+    (raw, "The second equation is missing: divide by Σ q v."),
+    (raw / raw.mean(), "Every color counts once in your mean. A pixel's mean weight is Σ q v."),
+    (raw / raw.sum(), "Your weights sum to 1. It is Σ q v that must be 1."),
+    (wrong_4 / (q * wrong_4).sum(), "1 / 4 belongs to a square of area 4. Uniform is 1 / n here."),
+    (swapped / (q * swapped).sum(), "λ and 1 - λ are swapped: λ belongs to the uniform part."),
+    otherwise="First 1 / ((1 - λ) q + λ / n), then divide by Σ q v.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def weights_of(q, lambda_):
+#     v = 1 / ((1 - lambda_) * q + lambda_ / len(q))
+#     return v / (q * v).sum()
+# ```
+# So probabilities are no mistake in themselves. The mistake of section 5 is to mix them with the uniform *density*.
 # </details>
 #
 # ## What we saw

@@ -296,33 +296,63 @@ seen
 # %% [markdown]
 # ## 7. Exercises
 #
-# **Exercise 1.** Count the weights of the ladder's lowest rung: a 1×1 convolution from 512 channels
-# to 512, without bias. And of the rung above it: 3×3, from 512 channels to 256.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
-# %% tags=["nbval-check-output"]
-lowest = ...  # your answer, a number
+# %%
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** How many weights has the ladder's lowest rung in the paper's model, a 1×1
+# convolution from 512 channels to 512, without bias? And the rung above it: 3×3, from 512 channels to 256? The check
+# asks the model.
+
+# %% tags=["exercise"]
+lowest = ...  # your answers: numbers, or products
 above = ...
 
-check = [int(np.prod(paper_model.get_layer(f"rung{i}_conv").kernel.shape)) for i in (0, 1)]
-print("not yet" if ... in (lowest, above) else "right" if [lowest, above] == check else "try again")
+# %% tags=["check", "nbval-check-output"]
+kernels = [paper_model.get_layer(f"rung{i}_conv").kernel for i in (0, 1)]
+exercises.check(
+    [lowest, above],
+    [int(np.prod(kernel.shape)) for kernel in kernels],
+    ([512 * 512 + 512, 9 * 512 * 256 + 256], "These are with a bias for each channel. Here is none."),
+    (lambda n: n[0] in (512, 1024), "Each of the 512 channels out has a weight for each of the 512 in."),
+    (lambda n: n[1] == 512 * 256, "A 3×3 kernel has 9 weights for each pair of channels, not 1."),
+    (lambda n: n[1] == 3 * 512 * 256, "3×3 are 9 places, not 3."),
+    otherwise="k × k from m to n channels: each pair of channels has k · k weights.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# A kernel of size k × k from m to n channels has k · k · m · n weights: `lowest = 512 * 512`,
-# `above = 3 * 3 * 512 * 256`.
+# ```python
+# lowest = 512 * 512
+# above = 3 * 3 * 512 * 256
+# ```
+# A kernel of size k × k from m to n channels has k · k · m · n weights.
 # </details>
 #
-# **Exercise 2.** Another loss, the mean *absolute* error, asks for another answer. For the cars:
-# which (a, b) is best when squares are replaced by absolute values? Change the line, and look where
-# it lands.
+# **Exercise 2: another loss.** The mean *absolute* error replaces each square by an absolute value. Write the expected
+# absolute error of every answer (`grid_a`, `grid_b`) to the cars. Predict first: which color is best now?
 
-# %% tags=["nbval-check-output"]
-my_loss = loss  # replace: the expected absolute error of every (grid_a, grid_b)
+# %% tags=["exercise"]
+my_loss = ...  # a table like `loss`
 
-at = np.unravel_index(my_loss.argmin(), my_loss.shape)
-found = (int(grid_a[at]), int(grid_b[at]))
-print("not yet" if my_loss is loss else "right" if found == (60, 40) else f"try again: it is at {found}")
+
+# %% tags=["check", "nbval-check-output"]
+def lands(table):
+    at = np.unravel_index(np.argmin(table), grid_a.shape)
+    return int(grid_a[at]), int(grid_b[at])
+
+
+exercises.check(
+    my_loss,
+    lambda table: np.shape(table) == grid_a.shape and lands(table) == (60, 40),
+    (lambda table: np.shape(table) != grid_a.shape, "One number for every answer: a table like `loss`."),
+    (lambda table: lands(table) == (best_a, best_b), "It is still best at the mean: are the squares gone?"),
+    (lambda table: lands(table) == (10, 0), "All cars count the same here: `share` is missing."),
+    otherwise="Sum, over the cars, share · (|a - a of the car| + |b - b of the car|).",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -330,24 +360,32 @@ print("not yet" if my_loss is loss else "right" if found == (60, 40) else f"try 
 # ```python
 # my_loss = sum(share[c] * (abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2])) for c in cars)
 # ```
-#
-# Absolute values are lowest at the *median* of each channel. Where more than half of the cars are
-# red, that is red itself, however blue the others are: the majority wins, and nothing is mixed.
+# It is best at (60, 40), red itself. Absolute values are lowest at the *median* of each channel. Where more than half
+# of the cars are red, that is red, however blue the others are: the majority wins, and nothing is mixed.
 # </details>
 #
-# **Exercise 3.** VGG-16 halves its image four times on the way to its deepest tap. Which of these
-# sizes does its ladder refuse: 64, 100, 128, 224? Try `models.build_colorizer("vgg16", "none", size)`.
+# **Exercise 3: predict, then run.** VGG-16 halves its image four times on the way to its deepest tap. Which of the
+# sizes 64, 100, 128 and 224 does its ladder refuse? Try `models.build_colorizer("vgg16", "none", size)`.
 
-# %% tags=["nbval-check-output"]
-refused = []  # your answer, a list of sizes
+# %% tags=["exercise"]
+refused = ...  # a list of sizes
 
-print("not yet" if not refused else "right" if refused == [s for s in (64, 100, 128, 224) if s % 16] else "try again")
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    refused,
+    lambda sizes: sorted(np.ravel(sizes)) == [size for size in (64, 100, 128, 224) if size % 16],
+    (lambda sizes: 100 not in np.ravel(sizes), "Halve 100 four times: 50, 25, 12.5 …"),
+    otherwise="64, 128 and 224 are multiples of 16: halved four times, they stay whole.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `refused = [100]`: 100 is no multiple of 16, so that an enlarged rung and its tap would differ in
-# size. The error says which sizes are near.
+# ```python
+# refused = [100]
+# ```
+# 100 is no multiple of 16, so that an enlarged rung and its tap would differ in size. The error says which sizes are
+# near.
 # </details>
 #
 # ## What we saw

@@ -225,53 +225,98 @@ print(f"colorfulness on validation photos: predicted {colorful:.1f}, true {truth
 # %% [markdown]
 # ## 6. Exercises
 #
-# **Exercise 1.** A color has the smoothed density $p' = 4$, and $\lambda = 0.5$. By what factor does a color with
-# $p' = 0$ weigh more than this one? (Eq. 3; the normalization cancels.)
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
-# %% tags=["nbval-check-output"]
-factor = ...  # your answer, a number
+# %%
+from colorlib import exercises
 
-right = (0.5 * 4 + 0.5 / 4) / (0.5 / 4)
-print("not yet" if factor is ... else "right" if abs(factor - right) < 0.01 else "try again: write both as 1 / (…)")
+# %% [markdown]
+# **Exercise 1: predict, then run.** Give the *white* car a weight of 0, and the two others 1. Which way does the best
+# answer move from Eq. 1's: towards *red*, towards *blue*, or straight *away* from gray?
+
+# %% tags=["exercise"]
+prediction = ...  # "red", "blue" or "away"
+
+# %% tags=["check", "nbval-check-output"]
+moved = best_answer({"red": 1, "blue": 1, "white": 0})
+exercises.check(
+    prediction,
+    "away",
+    (lambda way: way in ("red", "blue"), "There are still two red cars for a blue one: neither gains."),
+    otherwise='Write "red", "blue" or "away".',
+)
+if prediction is not ...:
+    print("from", under_eq1, "to", moved)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `factor = (0.5 * 4 + 0.5 / 4) / (0.5 / 4)`, which is 17. With $\lambda = 0.5$ no color can weigh more than
-# $1 + 4 p'$ times as much as another.
+# ```python
+# prediction = "away"
+# ```
+# From (39, 12) to (43, 13). The white car lies at (0, 0). To leave it out makes the mean longer, and turns it nowhere.
 # </details>
 #
-# **Exercise 2.** With which $\lambda$ is Eq. 2 exactly Eq. 1? Set it, and the cell compares.
+# **Exercise 2: change λ.** With which λ is Eq. 2 exactly Eq. 1?
 
-# %% tags=["nbval-check-output"]
-my_lambda = ...  # your answer, in [0, 1]
+# %% tags=["exercise"]
+my_lambda = ...  # your answer, from 0 to 1
 
-if my_lambda is ...:
-    print("not yet")
-else:
-    v = prior.weights(color_prior.density, color_prior.bin_width, my_lambda)
-    print("right" if np.allclose(v, 1) else f"try again: the weights go from {v.min():.2f} to {v.max():.2f}")
+# %% tags=["check", "nbval-check-output"]
+width = color_prior.bin_width
+exercises.check(
+    my_lambda,
+    lambda x: 0 <= x <= 1 and np.allclose(prior.weights(color_prior.density, width, x), 1),
+    (0, "That is the other end: v = 1 / p′, the strongest rebalancing."),
+    (0.25, "1 / 4 is the uniform density. λ says how much of it is mixed in."),
+    (lambda x: not 0 <= x <= 1, "λ lies between 0 and 1."),
+    otherwise="All weights must be equal. Which λ takes p′ out of Eq. 3?",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `my_lambda = 1`: only the uniform density is left, and every color is equally rare.
+# ```python
+# my_lambda = 1
+# ```
+# Only the uniform density is left, and every color is equally rare.
 # </details>
 #
-# **Exercise 3.** Give the *white* car a weight of 0 and the others 1. Predict the best answer before you run it: does
-# it move towards red, towards blue, or straight away from gray?
+# **Exercise 3: write a wrong Eq. 2.** A colleague looks the weight up at the *predicted* color $Y'$ in place of the
+# true one. Write this loss. Then think: which answer would a model learn from it?
 
-# %% tags=["nbval-check-output"]
-my_weights = {"red": 1.0, "blue": 1.0, "white": 1.0}  # change one number
 
-moved = best_answer(my_weights)
-print("not yet" if moved == under_eq1 else "right" if my_weights["white"] == 0 else "try again", moved)
+# %% tags=["exercise"]
+def colleagues_eq2(Y, Y_predicted):
+    """Eq. 2 with v of the predicted color."""
+    return ...  # your code here
+
+
+# %% tags=["check", "nbval-check-output"]
+pale = ab[0] / 2  # an answer: the right hues, half as vivid
+error = np.sum((ab[0] - pale) ** 2, axis=-1)
+wanted = np.mean(color_prior.weight_of(pale) * error) / 2
+exercises.check(
+    colleagues_eq2(ab[0], pale),
+    wanted,
+    (eq2(ab[0], pale), "This is Eq. 2 itself: its weights are those of the true color."),
+    (2 * wanted, "Twice too large: the mean goes over both channels, so divide by 2hw."),
+    (np.mean(error) / 2, "This is Eq. 1: the weights are missing."),
+    otherwise="Start from `eq2` above, and change one name.",
+    tolerance=1e-9,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `my_weights = {"red": 1.0, "blue": 1.0, "white": 0.0}` gives (43, 13) in place of (39, 12): straight away from gray.
-# Leaving out a color at (0, 0) scales the mean up, and turns it nowhere.
+# ```python
+# def colleagues_eq2(Y, Y_predicted):
+#     h, w = Y.shape[:2]
+#     v = color_prior.weight_of(Y_predicted)
+#     return np.sum(v * np.sum((Y - Y_predicted) ** 2, axis=-1)) / (2 * h * w)
+# ```
+# It would learn to answer gray. Gray has the smallest weight, so that every error becomes cheap where the answer is
+# gray, whatever the truth. With the weight of the *true* color, no answer can make its own errors cheap.
 # </details>
 #
 # ## What we saw

@@ -244,50 +244,94 @@ for name, history in paces.items():
 #
 # ## 7. Exercises
 #
-# **Exercise 1.** What is the smallest patience with which `example`, above, is trained to its best epoch, the tenth?
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
-# %% tags=["nbval-check-output"]
+# %%
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** What is the smallest patience with which `example`, above, is trained to its best
+# epoch, the tenth?
+
+# %% tags=["exercise"]
 my_patience = ...  # your answer, a number
 
-if my_patience is ...:
-    print("not yet")
-else:
-    print("right" if my_patience == 4 else f"try again: {stop_early(example, my_patience)[0]} epochs are trained")
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# `my_patience = 4`. After epoch 6 three epochs bring nothing; the fourth is the best of all.
-# </details>
-#
-# **Exercise 2.** Dropout of rate 0.2 enlarges what it keeps to 1.25. To what would a rate of 0.5 enlarge it, and why?
-
-# %% tags=["nbval-check-output"]
-my_factor = ...  # your answer, a number
-
-kept = float(np.array(keras.layers.SpatialDropout2D(0.5, seed=1)(ones, training=True)).max())
-print("not yet" if my_factor is ... else "right" if my_factor == kept else "try again: the mean has to stay the same")
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# `my_factor = 2`: half of the channels are gone, so the rest count double, and the mean stays the same.
-# </details>
-#
-# **Exercise 3.** How many seconds would the paper's baseline have taken with 3 epochs, like the new model?
-
-# %% tags=["nbval-check-output"]
-my_seconds = ...  # your answer, a number
-
-right = baseline_seconds * 3 / 10
-print(
-    "not yet" if my_seconds is ... else "right" if abs(my_seconds - right) < 1 else "try again: 10 epochs took 56,020 s"
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    my_patience,
+    min(n for n in range(1, 11) if stop_early(example, n)[1] == 10),
+    (3, "Epochs 7, 8 and 9 bring nothing: with patience 3, training stops just before the tenth."),
+    (lambda n: n > 4, "It gets there, but a smaller patience does so, too."),
+    otherwise="Count the epochs without a better one between the sixth and the tenth.",
 )
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `my_seconds = 56020 * 3 / 10`, which is 16,806: exactly the time of the new model.
+# ```python
+# my_patience = 4
+# ```
+# After epoch 6 three epochs bring nothing; the fourth is the best of all.
+# </details>
+#
+# **Exercise 2: write dropout yourself.** `kept` says which channels stay. The others become 0, and those that stay
+# are enlarged, so that the sum over all channels stays the same *on average*.
+
+
+# %% tags=["exercise"]
+def drop(channels, kept, rate):
+    """channels, (n,), in training: 0 where `kept`, (n,), is False, else enlarged. rate: the share that is dropped."""
+    return ...  # your code here
+
+
+# %% tags=["check", "nbval-check-output"]
+channels, kept = np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, False, True, True])
+exercises.check(
+    drop(channels, kept, 0.2),
+    channels * kept / 0.8,
+    (channels * kept, "Those that stay must be enlarged: else the sum gets smaller on average."),
+    (channels * kept * 0.8, "You make smaller what should be enlarged: divide by the share that stays."),
+    (channels * kept / 0.2, "0.2 is the share that goes. Divide by the share that stays."),
+    (channels * kept * 1.2, "Nearly. But with a rate of 0.5 the rest must double, not grow by half."),
+    (channels / 0.8, "Nothing is dropped: multiply by `kept` as well."),
+    otherwise="0 where a channel is dropped; divide the others by the share that stays.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def drop(channels, kept, rate):
+#     return channels * kept / (1 - rate)
+# ```
+# With a rate of 0.2 the factor is 1.25, the number that the layer above has printed.
+# </details>
+#
+# **Exercise 3: predict, then run.** How many seconds would the paper's baseline have taken with 3 epochs, like the new
+# model?
+
+# %% tags=["exercise"]
+my_seconds = ...  # your answer, a number or a formula
+
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    my_seconds,
+    baseline_seconds * 3 / 10,
+    (baseline_seconds / 10, "That is one epoch."),
+    (baseline_seconds, "Those are its 10 epochs."),
+    (baseline_seconds / 3, "It ran 10 epochs, not 3: what does one epoch take?"),
+    (baseline_seconds * 3, "Those are 30 epochs: 56,020 s are 10 of them."),
+    otherwise="10 epochs took 56,020 s.",
+    tolerance=1,
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_seconds = 56020 * 3 / 10
+# ```
+# That is 16,806: exactly the time of the new model.
 # </details>
 #
 # ## What we saw

@@ -240,12 +240,29 @@ figure
 #
 # ## Exercises
 #
-# **Exercise 1.** Make an answer that always says $b > a$, whatever the photo, and look at its argmax agreement.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-always_b = gray  # change this: an array like `gray` in which the second channel is larger everywhere
-done = bool((always_b[..., 1] > always_b[..., 0]).all())
-print(f"argmax agreement {argmax_agreement(ab, always_b):.1%};", "right" if done else "not yet: b must be larger")
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** Make an answer that always says $b > a$, whatever the photo. Predict its argmax
+# agreement before you run the check.
+
+# %% tags=["exercise"]
+always_b = ...  # an array like `gray` in which the second channel is larger everywhere
+
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    always_b,
+    lambda x: np.shape(x) == ab.shape and bool((x[..., 1] > x[..., 0]).all()),
+    (lambda x: np.shape(x) != ab.shape, "It should be an array like `gray`: a pair for each pixel."),
+    (lambda x: (x[..., 1] == x[..., 0]).all(), "a and b are equal: then argmax takes the first one, a."),
+    (lambda x: (x[..., 1] < x[..., 0]).all(), "Here a is larger: channel 0 is a, channel 1 is b."),
+    otherwise="b must be larger than a in *every* pixel.",
+)
+if always_b is not ...:
+    print(f"argmax agreement {argmax_agreement(ab, np.asarray(always_b)):.1%}")
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -256,18 +273,28 @@ print(f"argmax agreement {argmax_agreement(ab, always_b):.1%};", "right" if done
 # It agrees wherever the true $b$ is larger, however far off its colors are.
 # </details>
 #
-# **Exercise 2.** Colorfulness needs the *sign* of its opponent channels. Change `unsigned` so that it takes their
-# absolute values, and see how a photo of red and green stripes loses its colors.
+# **Exercise 2: break a measure.** Colorfulness needs the *sign* of its two opponent channels. Write it with their
+# absolute values instead. What does it then say of red, green and blue stripes?
 
 
-# %%
+# %% tags=["exercise"]
 def unsigned(rgb):
-    return colorfulness(rgb)  # change this
+    """Colorfulness of rgb, (h, w, 3), with |rg| and |yb| in place of rg and yb."""
+    return ...  # your code here
 
 
-stripes = np.zeros((8, 8, 3), np.uint8)
-stripes[::2, :, 0], stripes[1::2, :, 1] = 200, 200
-print("right" if unsigned(stripes) < 0.5 * colorfulness(stripes) else "not yet: take np.abs of rg and of yb")
+# %% tags=["check", "nbval-check-output"]
+stripes = np.zeros((9, 9, 3), np.uint8)
+stripes[::3, :, 0], stripes[1::3, :, 1], stripes[2::3, :, 2] = 200, 100, 200
+exercises.check(
+    unsigned(stripes),
+    148.8,
+    (colorfulness(stripes), "Unchanged: `np.abs` comes before `std` and `mean`."),
+    (185.0, "Right for rg; yb needs `np.abs` as well."),
+    (175.8, "Right for yb; rg needs `np.abs` as well."),
+    otherwise="Start from `colorfulness` above; take `np.abs` of rg and of yb.",
+    tolerance=0.1,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -278,7 +305,34 @@ print("right" if unsigned(stripes) < 0.5 * colorfulness(stripes) else "not yet: 
 #     rg, yb = np.abs(r - g), np.abs((r + g) / 2 - b)
 #     return np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
 # ```
-# Red and green stripes then have the same value of |red - green|: no spread is left.
+# Red and green then lie on the same side of gray, and so do yellow and blue: much of the spread is gone.
+# </details>
+#
+# **Exercise 3: predict, then run.** PSNR is $10 \log_{10}(1 / \text{MSE})$, with the MSE over red, green and blue in
+# $[0, 1]$. A model halves its MSE. How many dB does its PSNR gain?
+
+# %% tags=["exercise"]
+my_gain = ...  # your answer, in dB
+
+# %% tags=["check", "nbval-check-output"]
+exercises.check(
+    my_gain,
+    10 * np.log10(1 / 0.005) - 10 * np.log10(1 / 0.01),
+    (2, "PSNR is a logarithm: a *factor* in the error becomes a *sum* in dB."),
+    (20 * np.log10(2), "That is for half the error itself, so a quarter of its square."),
+    (10 * np.log(2), "The logarithm is that of base 10."),
+    (np.log10(2), "The 10 in front of the logarithm is missing."),
+    otherwise="Take the difference of two PSNR, say for MSE 0.01 and 0.005.",
+    tolerance=0.02,
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_gain = 10 * np.log10(2)
+# ```
+# About 3.0 dB, whatever the MSE was before.
 # </details>
 #
 # ## What we saw

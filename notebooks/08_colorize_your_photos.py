@@ -211,13 +211,57 @@ print("in color:", len(report.written) + len(report.kept), " skipped:", len(repo
 #
 # ## Exercises
 #
-# **Exercise 1.** What does the photo look like if you keep the model's colors and throw the lightness away? Put a
-# constant lightness of 60 into `flat`.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-flat = np.stack([L, a, b], axis=-1)  # change this: L must be 60 everywhere
-print("right" if np.ptp(flat[..., 0]) == 0 and flat[0, 0, 0] == 60 else "not yet: L is still the photo's")
-figures.photo_row([lab.lab_to_rgb(flat.astype(np.float32))], columns=1, size=3.4)
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** `after` is a photo in color. Put it into `colorize` once more. Will the result be
+# the same as `after`, but for rounding?
+
+# %% tags=["exercise"]
+same = ...  # True or False
+
+# %% tags=["check", "nbval-check-output"]
+again = np.asarray(colorize.colorize(after, model), int)
+exercises.check(
+    same,
+    bool(np.abs(again - np.asarray(after, int)).mean() < 2),
+    (False, "What does the model see of `after`? Its lightness alone, and that has not changed."),
+    otherwise="Write True or False.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# same = True
+# ```
+# The lightness of `after` is that of the photo, and the model sees nothing else.
+# </details>
+#
+# **Exercise 2: throw the lightness away.** What does the photo look like with the model's colors and a lightness of
+# 60 everywhere? Make that array of Lab colors from `L`, `a` and `b`.
+
+# %% tags=["exercise"]
+flat = ...  # Lab, (height, width, 3)
+
+# %% tags=["check", "nbval-check-output"]
+from IPython.display import display
+
+wanted = np.stack([np.full_like(L, 60), a, b], axis=-1)
+exercises.check(
+    flat,
+    wanted,
+    (lambda x: np.shape(x) != wanted.shape, "Three numbers a pixel: `np.stack([…, a, b], axis=-1)`."),
+    (lambda x: np.allclose(x[..., 0], L), "L is still the photo's."),
+    (lambda x: np.allclose(x[..., 0], 0.6), "In this array, L goes from 0 to 100."),
+    otherwise="L is 60 everywhere, and a and b are the model's.",
+    tolerance=1e-3,
+)
+if np.shape(flat) == wanted.shape:
+    display(figures.photo_row([lab.lab_to_rgb(np.asarray(flat, np.float32))], columns=1, size=3.4))
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -225,22 +269,38 @@ figures.photo_row([lab.lab_to_rgb(flat.astype(np.float32))], columns=1, size=3.4
 # ```python
 # flat = np.stack([np.full_like(L, 60), a, b], axis=-1)
 # ```
-# Nothing can be recognized any more. All that you saw in the photo was lightness.
+# Hardly anything can be recognized. All the detail that you saw in the photo was lightness.
 # </details>
 #
-# **Exercise 2.** Colorize the photo in color once more: feed `after`, which is a color image, to `colorize` again. Will
-# the result be the same as `after`? Decide, then set `same` and run.
+# **Exercise 3: write `strength` yourself.** Multiply the chroma of Lab colors by a factor. Lightness and hue (the
+# direction of $(a, b)$) must not change.
 
-# %%
-same = None  # True or False
-again = np.asarray(colorize.colorize(after, model), int)
-nearly = np.abs(again - np.asarray(after, int)).mean() < 2
-print("right" if same is nearly else "not right, or not answered yet")
+
+# %% tags=["exercise"]
+def stronger(lab_colors, strength):
+    """Lab colors, (..., 3), with `strength` times their chroma."""
+    return ...  # your code here
+
+
+# %% tags=["check", "nbval-check-output"]
+colors = np.array([[60.0, 30.0, 40.0], [50.0, -20.0, 10.0]])
+exercises.check(
+    stronger(colors, 1.5),
+    colors * [1, 1.5, 1.5],
+    (colors * 1.5, "L is multiplied, too: the photo gets lighter."),
+    (colors + [0, 1.5, 1.5], "What is added moves all colors towards red and yellow. Multiply."),
+    (colors[:, 1:] * 1.5, "a and b are right. L belongs in front of them."),
+    (colors * [1, 1.5**0.5, 1.5**0.5], "Chroma is a length: multiply a and b by the factor itself."),
+    otherwise="L stays; a and b are multiplied.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `same = True`, but for rounding: the lightness of `after` is that of the photo, and the model sees nothing else.
+# ```python
+# def stronger(lab_colors, strength):
+#     return lab_colors * np.array([1, strength, strength])
+# ```
 # </details>
 #
 # ## What we saw
