@@ -51,7 +51,8 @@ split = datasets.prepare(settings)
 for part in ("train", "validation", "test"):
     photos = split.photos(part)
     classes = len({photo.label for photo in photos})
-    print(f"{part:10}  {len(photos):6,} photos  {classes:3} classes  {sum(p.bytes for p in photos):12,} bytes")
+    size = sum(photo.bytes for photo in photos)
+    print(f"{part:10}  {len(photos):6,} photos  {classes:3} classes  {size:12,} bytes")
 print("checksum of the split:", split.checksum[:16])
 
 # %% [markdown]
@@ -87,7 +88,8 @@ images = [np.asarray(Image.open(split.path_of(photo)).convert("RGB")) for photo 
 figures.contact_sheet(images, [photo.label for photo in chosen])
 
 # %%
-counts = {part: Counter(photo.label for photo in split.photos(part)) for part in ("train", "validation", "test")}
+parts = ("train", "validation", "test")
+counts = {part: Counter(photo.label for photo in split.photos(part)) for part in parts}
 figures.photos_per_class(counts)
 
 # %% [markdown]
@@ -176,7 +178,7 @@ print(f"We jump to byte {middle:,}. The next header is {start:,} bytes further, 
 
 # %% tags=["nbval-check-output"]
 print("the same header:", archives.find_header(window) == start)
-print("the same name:", archives.parse(window[start : start + 512]).name == read_header(window[start : start + 512])[0])
+print("the same name:", archives.parse(window[start : start + 512]).name == name)
 
 # %% [markdown]
 # ## A fair sample
@@ -201,10 +203,11 @@ def share_out(sizes, number):
     return shares
 
 
-share_out([5000, 4000, 3100], 100)
+sizes = [5000, 4000, 3100]
+share_out(sizes, 100)
 
 # %% tags=["nbval-check-output"]
-print("the same shares:", list(share_out([5000, 4000, 3100], 100)) == ranges.largest_remainder([5000, 4000, 3100], 100))
+print("the same shares:", list(share_out(sizes, 100)) == ranges.largest_remainder(sizes, 100))
 print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 328_500)])
 
 # %% [markdown]
@@ -222,14 +225,16 @@ journal_file = folder / "journal.jsonl"
 journal_file.unlink(missing_ok=True)
 journal = ranges.Journal(journal_file, source, {"lesson": 1})
 wanted = max(1, len(few) // 10)
-taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, journal=journal, progress=False)
-classes = ranges.find_classes(source, len(few), journal, progress=False)
+quiet = {"journal": journal, "progress": False}
+taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, **quiet)
+classes = ranges.find_classes(source, len(few), **quiet)
 journal.close()
 
 # %%
 kept = [(entry["start"], entry["offset"] + entry["size"]) for entry in taken]
 probes = [int(key.split()[0]) for key in journal.probes]
-figure = figures.archive_map(source.size, [(c.label.split("/", 1)[1], c.start, c.stop) for c in classes], probes, kept)
+found = [(c.label.split("/", 1)[1], c.start, c.stop) for c in classes]
+figure = figures.archive_map(source.size, found, probes, kept)
 figures.save(figure, "01_archive", settings)
 figure
 
@@ -239,7 +244,8 @@ figure
 # kept.
 
 # %% tags=["nbval-check-output"]
-for label, number in Counter(entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken).items():
+labels = [entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken]
+for label, number in Counter(labels).items():
     print(f"{label:12} {number:3} photos")
 print("kept exactly what was asked for:", len(taken) == wanted)
 
@@ -309,7 +315,7 @@ exercises.check(
     [1024 + 512 + archives.padded(size) for size in sizes],
     ([1024 + 512 + size for size in sizes], "The zeros up to the next multiple of 512 are missing."),
     ([1024 + archives.padded(size) for size in sizes], "The header itself takes 512 bytes as well."),
-    ([1536 + size // 512 * 512 for size in sizes], "You round down: the last bytes of the photo are lost."),
+    ([1536 + size // 512 * 512 for size in sizes], "You round down: a photo's last bytes are lost."),
     (
         [1536 + (size // 512 + 1) * 512 for size in sizes],
         "Not for 5,120 bytes: ten full blocks need no eleventh.",

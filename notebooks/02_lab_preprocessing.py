@@ -18,7 +18,7 @@
 # - how photos become the batches that train a model: resized, flipped, rotated, converted, and the
 #   same every time.
 #
-# **What it needs** No GPU. Time on a CPU: sample under 1 minute, classroom 2 minutes, paper 3
+# **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 2 minutes, paper 3
 # minutes (once notebook 01 has fetched the photos).
 
 # %% cellView="form"
@@ -110,7 +110,13 @@ figures.color_planes(rgb)
 #    differences.
 
 # %%
-MATRIX = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+MATRIX = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
 WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
@@ -191,7 +197,8 @@ for name, colors in (("float32", exact), ("8-bit", rounded)):
 # whole project where 100 and 128 stand.
 #
 # > **What the paper says, and what we do.** The paper says that L is "normalized to floating point
-# > values from 0-1", and that a and b lie in [-1, 1] because the network ends in a tanh. It does
+# > values from 0-1", and that a and b lie in [-1, 1] because the network ends in a tanh, a
+# > function with values between -1 and 1. It does
 # > not say which number a and b are divided by. sRGB reaches a from -86 to 98 and b from -108 to
 # > 94, so 110, 127 and 128 all keep it within [-1, 1]; 100 would cut off vivid blues. With 127 or
 # > 128 the paper's losses (0.0086) come out where such models are known to land; we take **128**.
@@ -208,7 +215,8 @@ print("ab", ab.shape, f"from {ab.min():.2f} to {ab.max():.2f}")
 # between the two.
 
 # %%
-figure = figures.photo_row([rgb, L[..., 0]], ["the photo", "after preprocessing: L / 100"], columns=2, size=2.6)
+titles = ["the photo", "after preprocessing: L / 100"]
+figure = figures.photo_row([rgb, L[..., 0]], titles, columns=2, size=2.6)
 _ = figures.save(figure, "02_fig4_preprocessing", settings)
 figure
 
@@ -245,22 +253,24 @@ class FiveTimes:
         return [path] * 5
 
 
-five = next(iter(batches.training(FiveTimes(), small.replace(batch_size=5, image_size=128), rgb=True))).numpy()
+larger = small.replace(batch_size=5, image_size=128)
+five = next(iter(batches.training(FiveTimes(), larger, rgb=True))).numpy()
 light = lab.rgb_to_lab(five / 255.0)[..., 0] / 100
 figures.photo_row([*five, *light], columns=5, size=1.5)
 
 # %% [markdown]
 # All this is random, and yet the same in every run. The order of the photos and the angle of each
-# are computed from the *seed* and the number of the step alone. So a training that was interrupted
-# after step 1000 goes on with step 1001, and need not read the thousand before. Here step 3 is made
-# twice: as the fourth of the stream, and at once.
+# are computed from two numbers alone: the *seed*, a setting, and the number of the step. So a
+# training that was interrupted after step 1000 goes on with step 1001, and need not read the
+# thousand before. Here step 3 is made twice: as the fourth of the stream, and at once.
 
 # %% tags=["nbval-check-output"]
 stream = [ab.numpy() for L, ab in batches.training(split, small).take(4)]
 at_once = next(iter(batches.training(split, small, first_step=3)))[1].numpy()
 print("step 3 is the same:", np.array_equal(stream[3], at_once))
 few = dataclasses.replace(split, train=split.train[:240])
-epoch = [p for step in range(batches.steps_per_epoch(few, small)) for p in batches.paths_of_step(few, small, step)]
+steps = range(batches.steps_per_epoch(few, small))
+epoch = [path for step in steps for path in batches.paths_of_step(few, small, step)]
 print("each photo once an epoch:", sorted(epoch) == sorted(few.paths("train")))
 
 # %% [markdown]
@@ -274,7 +284,8 @@ stream = iter(batches.training(split, settings.replace(cache="none")))
 next(stream)  # the first one also starts everything up
 begin = time.perf_counter()
 count = sum(len(next(stream)[0]) for _ in range(10))
-print(f"{count / (time.perf_counter() - begin):,.0f} photos a second, {settings.image_size} pixels a side")
+pace = count / (time.perf_counter() - begin)
+print(f"{pace:,.0f} photos a second, {settings.image_size} pixels a side")
 
 # %% [markdown]
 # ## Exercises
@@ -331,7 +342,7 @@ exercises.check(
     (truth**2, "The root is missing."),
     (np.abs(colors[..., 1:]).sum(axis=-1), "That is |a| + |b|. The straight way is shorter."),
     (np.sqrt((colors**2).sum(axis=-1)), "L is in it: white would be far from gray."),
-    (lambda answer: np.shape(answer) != truth.shape, "Take a and b of the last axis: `[..., 1]`, `[..., 2]`."),
+    (lambda answer: np.shape(answer) != truth.shape, "a and b are `[..., 1]` and `[..., 2]`."),
     otherwise="For red it should be 104.6, for any gray 0.",
     tolerance=1e-3,
 )
@@ -385,7 +396,9 @@ exercises.check(
 # %%
 error = np.abs(lab.rgb_to_lab(lattice) - my_rgb_to_lab(lattice)).max()
 kept = 100 * (to_8_bit(lab.lab_to_rgb(rounded)) == to_8_bit(lattice)).all(axis=-1).mean()
-print(f"- Lab in float32 is within {error:.4f} units of the formula, and every 8-bit color comes back unchanged.")
+print(f"- Lab in float32 is within {error:.4f} units of the formula.")
+same = (to_8_bit(lab.lab_to_rgb(exact)) == to_8_bit(lattice)).all(axis=-1)
+print(f"- {100 * same.mean():.0f} % of the colors come back from it unchanged.")
 print(f"- Rounded to 8-bit Lab, {kept:.0f} % of the colors come back.")
 steps = batches.steps_per_epoch(split, settings)
 print(f"- The training split gives {steps:,} batches of {settings.batch_size} an epoch.")

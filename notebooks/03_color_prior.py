@@ -17,7 +17,7 @@
 # - how the paper's Eq. 3 turns those frequencies into a weight for each color;
 # - three mistakes that are easily made here, and what each does to the weights.
 #
-# **What it needs** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
+# **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
 # minutes (once notebook 01 has fetched the photos).
 
 # %% cellView="form"
@@ -130,7 +130,8 @@ print("colorlib's is the same:", np.allclose(p, color_prior.density, rtol=1e-3, 
 
 # %%
 before = prior.density(color_prior.counts, width, 0)
-figures.ab_planes({"p′ as counted": before, "p′ smoothed, σ = 5": color_prior.density}, width, "density p′")
+planes = {"p′ as counted": before, f"p′ smoothed, σ = {settings.sigma:g}": color_prior.density}
+figures.ab_planes(planes, width, "density p′")
 
 # %% [markdown]
 # > **What the paper says, and what we do.** "Smoothed with the distribution of a Gaussian kernel":
@@ -144,7 +145,8 @@ two_spots = np.zeros_like(p)
 two_spots[middle, middle], two_spots[middle + 5, middle - 10] = 1, 1
 along_list = np.convolve(two_spots.ravel(), line, mode="same").reshape(p.shape)
 in_plane = my_density(two_spots, width, settings.sigma)
-planes = {"two bins": two_spots, "smoothed in the plane": in_plane / in_plane.max(), "along the list": along_list}
+planes = {"two bins": two_spots, "smoothed in the plane": in_plane / in_plane.max()}
+planes["smoothed along the list"] = along_list
 figures.ab_planes(planes, width, "relative", logarithmic=False)
 
 # %% [markdown]
@@ -193,10 +195,12 @@ def vivid(path):
     return np.mean(np.hypot(ab[..., 0], ab[..., 1]) > 30) > 0.1
 
 
-chosen = [path for path in split.paths("validation")[:200] if vivid(path)][:3] or split.paths("validation")[:1]
+paths = split.paths("validation")[:200]
+chosen = [path for path in paths if vivid(path)][:3] or paths[:1]
 images = [np.asarray(photos.read(path)) / 255.0 for path in chosen]
 painted = [color_prior.weight_of(lab.split(lab.rgb_to_lab(image))[1]) for image in images]
-figures.weights_on_photo(images, painted, [f"mean weight {weight.mean():.2f}" for weight in painted])
+titles = [f"mean weight {weight.mean():.2f}" for weight in painted]
+figures.weights_on_photo(images, painted, titles)
 
 # %% [markdown]
 # ## 4. What λ does
@@ -222,11 +226,14 @@ from IPython.display import display
 from ipywidgets import FloatSlider, interact
 
 
-@interact(chosen=FloatSlider(settings.lambda_, min=0.05, max=1, step=0.05, description="λ", continuous_update=False))
+slider = FloatSlider(settings.lambda_, min=0.05, max=1, step=0.05, description="λ")
+slider.continuous_update = False
+
+
+@interact(chosen=slider)
 def show(chosen):
-    display(
-        figures.ab_planes({f"λ = {chosen:.2f}": prior.weights(color_prior.density, width, chosen)}, width, "weight v")
-    )
+    table = prior.weights(color_prior.density, width, chosen)
+    display(figures.ab_planes({f"λ = {chosen:.2f}": table}, width, "weight v"))
 
 
 # %% [markdown]
@@ -239,7 +246,7 @@ def show(chosen):
 #
 # > **What the paper says, and what we do.** The paper calls p′ an "empirical probability" and adds
 # > λ / 4. The 4 fits only a *density* on the square [-1, 1] × [-1, 1], whose area is 4; so a
-# > density it is.
+# > density it is. Its Σ p′ v = 1 is then a sum over bins of area Δ².
 
 # %%
 probabilities = color_prior.density * delta**2
@@ -345,7 +352,7 @@ def weights_of(q, lambda_):
 
 # %% tags=["check", "nbval-check-output"]
 q, x = np.array([0.7, 0.2, 0.1]), 0.25
-wrong_4, raw, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 4), (0.75, x / 3), (x, 0.25)))
+raw, wrong_4, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 3), (0.75, x / 4), (x, 0.25)))
 exercises.check(
     weights_of(q, x),
     raw / (q * raw).sum(),
@@ -372,9 +379,9 @@ exercises.check(
 
 # %%
 near, gray = 100 * share[np.hypot(a, b) <= 20].sum(), 100 * share[middle, middle]
-print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in the gray bin.")
-print(f"- With λ = {settings.lambda_:g}, gray weighs {v[middle, middle]:.2f} and the rarest colors {v.max():.1f}.")
-print(f"- The mean weight is 1 under the smoothed p′, and {color_prior.mean_weight:.2f} over the pixels as counted:")
+print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in its bin.")
+print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest colors {v.max():.1f}.")
+print(f"- The mean weight is 1 under the smoothed p′, {color_prior.mean_weight:.2f} over the raw counts:")
 print("  smoothing moves some of the crowd at gray outwards, where weights are higher.")
 high, low = v.max() / v.min(), wrong.max() / wrong.min()
 print(f"- With probabilities in place of a density, the ratio falls from {high:.0f} to {low:.1f}.")

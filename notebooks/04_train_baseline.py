@@ -17,7 +17,7 @@
 # - what the paper's loss, Eq. 1, measures, and why it makes an honest model paint a red car brown;
 # - how a training is watched: curves, the best epoch, and what an answer without learning scores.
 #
-# **What it needs** Photos, which it gets itself. A GPU in every profile but `sample`.
+# **What it needs.** Photos, which it gets itself. A GPU in every profile but `sample`.
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
@@ -76,7 +76,11 @@ print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 
 # %%
 network = models.build_colorizer(
-    settings.backbone, settings.weights, settings.image_size, head_stride=settings.head_stride, seed=settings.seed
+    settings.backbone,
+    settings.weights,
+    settings.image_size,
+    head_stride=settings.head_stride,
+    seed=settings.seed,
 )
 if settings.weights == "none":
     print("Random weights: this profile downloads nothing, so its backbone has never seen a photo.")
@@ -84,7 +88,8 @@ figures.tap_maps(network, L[:1])
 
 # %% tags=["nbval-check-output"]
 backbone = network.get_layer("backbone")
-print("variables of the backbone:", len(backbone.variables), " to be trained:", len(backbone.trainable_variables))
+all_of_it, trained = len(backbone.variables), len(backbone.trainable_variables)
+print("variables of the backbone:", all_of_it, " to be trained:", trained)
 features = backbone(np.zeros((1, settings.image_size, settings.image_size, 3), "float32"))
 for name, tap in zip(models.taps(settings.backbone), features, strict=True):
     print(f"{name:14} {tap.shape[1]:3} x {tap.shape[2]:3} pixels, {tap.shape[3]:3} channels")
@@ -130,6 +135,10 @@ print(f"trained {trained:,}, frozen {frozen:,} numbers")
 # >   ImageNet's mean color.
 # > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*: so we do, the convolution without
 # >   bias.
+# > - Its Eq. 1 (below) is the plain mean over both channels and all pixels: what Keras calls the
+# >   mean squared error.
+# > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to
+# >   stop, the best weights come back, and an interrupted training goes on from its own past.
 # > - The head stands at full size in the paper. In the profiles `sample` and `classroom` it stands
 # >   at half size, and its ab are enlarged: the drawing shows which. An eye sees color less sharply
 # >   than light, and the sharp edges are in L anyway.
@@ -181,7 +190,8 @@ share = {"red": 0.6, "blue": 0.3, "white": 0.1}
 
 def expected_loss(a, b):
     """Eq. 1 of the answer (a, b), averaged over the cars, in units of ab / 128."""
-    return sum(share[c] * ((a - cars[c][1]) ** 2 + (b - cars[c][2]) ** 2) / 2 / lab.AB_SCALE**2 for c in cars)
+    squares = {c: (a - cars[c][1]) ** 2 + (b - cars[c][2]) ** 2 for c in cars}
+    return sum(share[c] * squares[c] for c in cars) / 2 / lab.AB_SCALE**2
 
 
 grid_a, grid_b = np.meshgrid(np.arange(-20, 81), np.arange(-60, 61), indexing="ij")
@@ -190,11 +200,12 @@ best = np.unravel_index(loss.argmin(), loss.shape)
 best_a, best_b = int(grid_a[best]), int(grid_b[best])
 
 # %% tags=["nbval-check-output"]
-mean_a, mean_b = (sum(share[c] * cars[c][i] for c in cars) for i in (1, 2))
-print("lowest loss at a, b =", (best_a, best_b), "  the mean of the cars:", (round(mean_a, 1), round(mean_b, 1)))
+mean_a, mean_b = (round(sum(share[c] * cars[c][i] for c in cars), 1) for i in (1, 2))
+print("lowest loss at a, b =", (best_a, best_b), "  the mean of the cars:", (mean_a, mean_b))
 
 # %%
-figures.swatches({**{f"{c}: {share[c]:.0%}": cars[c] for c in cars}, "Eq. 1's best answer": (45, best_a, best_b)})
+named = {f"{car}: {share[car]:.0%}": color for car, color in cars.items()}
+figures.swatches({**named, "Eq. 1's best answer": (45, best_a, best_b)})
 
 # %% [markdown]
 # The lowest loss is at the **mean**, a dull brown that no car has. This is not a failure of the
@@ -276,10 +287,10 @@ def table(part):
     answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
     order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
     chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
-    rows = [
-        {"given": L[i, ..., 0], "predicted": scores.to_rgb8(L[i], answer[i]), "truth": scores.to_rgb8(L[i], ab[i])}
-        for i in chosen.values()
-    ]
+    rows = []
+    for i in chosen.values():
+        predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+        rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
     return figures.photo_table(rows, list(chosen))
 
 
@@ -294,7 +305,7 @@ figures.save(seen, "colored_baseline", settings)
 seen
 
 # %% [markdown]
-# ## 7. Exercises
+# ## Exercises
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -392,7 +403,7 @@ exercises.check(
 
 # %%
 best_row = run.history[run.best_epoch - 1]
-print(f"{len(run.history)} epochs, the best is number {run.best_epoch}: validation loss {best_row['val_loss']:.4f}")
+print(f"{len(run.history)} epochs, the best is {run.best_epoch}: validation loss {best_row['val_loss']:.4f}")
 print(f"(all gray there: {gray_validation:.4f}); on the training photos {own:.4f} against {floor:.4f}.")
 print(f"{sum(row['seconds'] for row in run.history):.0f} seconds of training.")
 

@@ -17,7 +17,7 @@
 # - what the weights of Eq. 3 do to the red car of notebook 04;
 # - why a weighted loss and a plain one must never be compared.
 #
-# **What it needs** Photos and their color prior, which it gets itself. A GPU in every profile but `sample`.
+# **What it needs.** Photos and their color prior, which it gets itself. A GPU in every profile but `sample`.
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
@@ -58,10 +58,17 @@ color_prior = prior.prepare(split, settings)
 # Eq. 3 makes of it one weight $v$ for each color. Here are the weights of some colors:
 
 # %%
-named = {"gray": (0, 0), "skin": (15, 20), "sky": (-5, -25), "grass": (-25, 35), "red": (60, 40), "blue": (10, -40)}
-v_of = {name: float(color_prior.weight_of(np.array(color) / lab.AB_SCALE)) for name, color in named.items()}
-for name, weight in v_of.items():
-    print(f"{name:6} a, b = {named[name]!s:10}  v = {weight:6.2f}")
+named = {"gray": (0, 0), "skin": (15, 20), "sky": (-5, -25)}
+named |= {"grass": (-25, 35), "red": (60, 40), "blue": (10, -40)}
+
+
+def weight(a, b):
+    return float(color_prior.weight_of(np.array([a, b]) / lab.AB_SCALE))
+
+
+v_of = {name: weight(*color) for name, color in named.items()}
+for name, v in v_of.items():
+    print(f"{name:6} a, b = {named[name]!s:10}  v = {v:6.2f}")
 
 # %%
 figures.swatches({f"{name}, v = {v_of[name]:.2f}": (60, *color) for name, color in named.items()})
@@ -73,7 +80,8 @@ figures.swatches({f"{name}, v = {v_of[name]:.2f}": (60, *color) for name, color 
 # %% tags=["nbval-check-output"]
 area = (color_prior.bin_width / lab.AB_SCALE) ** 2
 print("mean weight:", round(float((color_prior.density * color_prior.weights).sum() * area), 6))
-print("gray weighs less than the mean:", v_of["gray"] < 1, "  red more than gray:", v_of["red"] > v_of["gray"])
+print("gray weighs less than the mean:", v_of["gray"] < 1)
+print("red weighs more than gray:", v_of["red"] > v_of["gray"])
 
 # %% [markdown]
 # ## 2. Eq. 2
@@ -101,10 +109,12 @@ L, ab = next(iter(batches.evaluation(split, "validation", settings)))
 L, ab = L.numpy(), ab.numpy()
 gray = np.zeros_like(ab)
 rebalanced_mse = losses.RebalancedMSE(color_prior.weights, color_prior.bin_width)
-print("the same:", bool(np.isclose(eq2(ab[0], gray[0]), float(rebalanced_mse(ab[:1], gray[:1])), rtol=1e-3)))
+in_graph = float(rebalanced_mse(ab[:1], gray[:1]))
+print("the same:", bool(np.isclose(eq2(ab[0], gray[0]), in_graph, rtol=1e-3)))
 flat = losses.RebalancedMSE(np.ones_like(color_prior.weights), color_prior.bin_width)
 plain = keras.losses.MeanSquaredError()
-print("all weights 1 give Eq. 1:", bool(np.isclose(float(flat(ab, gray)), float(plain(ab, gray)), rtol=1e-4)))
+agree = np.isclose(float(flat(ab, gray)), float(plain(ab, gray)), rtol=1e-4)
+print("all weights 1 give Eq. 1:", bool(agree))
 
 # %% [markdown]
 # > **What the paper says, and what we do**
@@ -127,11 +137,12 @@ share = {"red": 0.6, "blue": 0.3, "white": 0.1}
 
 def best_answer(weight):
     """The (a, b) with the lowest expected loss: the weighted mean of the cars' colors."""
-    total = sum(share[car] * weight[car] for car in cars)
-    return tuple(round(float(sum(share[c] * weight[c] * cars[c][i] for c in cars) / total)) for i in (1, 2))
+    pull = {car: share[car] * weight[car] for car in cars}
+    total = sum(pull.values())
+    return tuple(round(sum(pull[car] * cars[car][i] for car in cars) / total) for i in (1, 2))
 
 
-v_of_car = {car: float(color_prior.weight_of(np.array(cars[car][1:]) / lab.AB_SCALE)) for car in cars}
+v_of_car = {car: weight(*color[1:]) for car, color in cars.items()}
 under_eq1, under_eq2 = best_answer(dict.fromkeys(cars, 1.0)), best_answer(v_of_car)
 print("Eq. 1's best answer", under_eq1, "  Eq. 2's", under_eq2)
 
@@ -154,7 +165,7 @@ run = training.train("rebalanced", settings, split=split, prior=color_prior)
 
 # %%
 def mean_losses(part, answer):
-    """Eq. 2 and Eq. 1 of an answer, a function of L: the means over at most 2,000 photos of a part."""
+    """Eq. 2 and Eq. 1 of an answer, a function of L: means over at most 2,000 photos of a part."""
     sums, count = np.zeros(2), 0
     for L, ab in batches.evaluation(split, part, settings).take(2000 // settings.batch_size):
         predicted = answer(L)
@@ -179,7 +190,8 @@ curve
 
 # %% tags=["nbval-check-output"]
 gray_train = mean_losses("train", all_gray)
-print("all gray under Eq. 2 and Eq. 1 are different numbers:", abs(gray_train[0] / gray_train[1] - 1) > 0.05)
+differ = abs(gray_train[0] / gray_train[1] - 1) > 0.05
+print("all gray under Eq. 2 and Eq. 1 are different numbers:", differ)
 
 # %% [markdown]
 # > **What the paper says, and what we do.** In the paper's Table 1 the rebalanced model has the lowest loss, 0.0057
@@ -206,10 +218,10 @@ L, ab = (np.concatenate(t)[:200] for t in zip(*first, strict=True))
 answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
 order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
 chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
-rows = [
-    {"given": L[i, ..., 0], "predicted": scores.to_rgb8(L[i], answer[i]), "truth": scores.to_rgb8(L[i], ab[i])}
-    for i in chosen.values()
-]
+rows = []
+for i in chosen.values():
+    predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+    rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
 seen = figures.photo_table(rows, list(chosen))
 figures.save(seen, "colored_rebalanced", settings)
 seen
@@ -217,13 +229,18 @@ seen
 # %% [markdown]
 # How colorful is it? *Colorfulness* (Hasler and Süsstrunk) is 0 for a gray photo and about 100 for a very vivid one.
 
+
 # %%
-colorful = np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in zip(L, answer, strict=True)])
-truth = np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in zip(L, ab, strict=True)])
+def mean_colorfulness(answer):
+    pairs = zip(L, answer, strict=True)
+    return np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in pairs])
+
+
+colorful, truth = mean_colorfulness(answer), mean_colorfulness(ab)
 print(f"colorfulness on validation photos: predicted {colorful:.1f}, true {truth:.1f}")
 
 # %% [markdown]
-# ## 6. Exercises
+# ## Exercises
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -322,10 +339,8 @@ exercises.check(
 # ## What we saw
 
 # %%
-print(
-    f"Best epoch {run.best_epoch} of {len(run.history)}. On the training photos, Eq. 2: {own[0]:.4f}, "
-    f"all gray {gray_train[0]:.4f}."
-)
+print(f"Best epoch {run.best_epoch} of {len(run.history)}.")
+print(f"On the training photos, Eq. 2: {own[0]:.4f}, all gray {gray_train[0]:.4f}.")
 print(f"The price in plain MSE, Eq. 1: {own[1]:.4f}, all gray {gray_train[1]:.4f}.")
 print(f"Colorfulness {colorful:.1f}, the truth's {truth:.1f}.")
 

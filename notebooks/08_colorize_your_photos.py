@@ -52,7 +52,8 @@ from colorlib.settings import MODELS
 # %% cellView="form"
 PHOTO = ""  # @param {type: "string"}
 paths = colorize.gather(PHOTO, settings)
-path = next((path for path in paths if path.is_file()), None) or next(p for p in sorted(paths[0].rglob("*.*")))
+files = [path for path in paths if path.is_file()] or sorted(paths[0].rglob("*.*"))
+path = files[0]
 
 # %% tags=["nbval-check-output"]
 photo = photos.read_whole(path)
@@ -112,10 +113,8 @@ print("the model sees", L_small.shape, "and predicts", ab_small.shape)
 
 # %%
 L = lab.rgb_to_lab(np.asarray(photo.image, np.float32) / 255)[..., 0]
-a, b = (
-    np.asarray(Image.fromarray(ab_small[0, ..., i] * 128).resize(photo.image.size, Image.Resampling.BILINEAR))
-    for i in (0, 1)
-)
+planes = [Image.fromarray(ab_small[0, ..., i] * 128) for i in (0, 1)]
+a, b = (np.asarray(p.resize(photo.image.size, Image.Resampling.BILINEAR)) for p in planes)
 by_hand = lab.lab_to_rgb(np.stack([L, a, b], axis=-1))
 figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.4)
 
@@ -180,8 +179,10 @@ figures.photo_row([small_photo.convert("L"), *colored], ["gray", *models])
 truth = lab.rgb_to_lab(np.asarray(small_photo, np.float32) / 255)
 turn = np.exp(2j * np.pi / 3)
 turned = (truth[..., 1] + 1j * truth[..., 2]) * turn
-other = colorize.in_gamut(np.stack([truth[..., 0], turned.real, turned.imag], axis=-1).astype(np.float32))
-L_of_both = [lab.lightness(np.asarray(image, np.float32)) for image in (np.asarray(small_photo) / 255, other)]
+turned = np.stack([truth[..., 0], turned.real, turned.imag], axis=-1)
+other = colorize.in_gamut(turned.astype(np.float32))
+both = (np.asarray(small_photo, np.float32) / 255, other)
+L_of_both = [lab.lightness(image) for image in both]
 shown = [small_photo, other, L_of_both[0] / 100, L_of_both[1] / 100]
 figures.photo_row(shown, ["a photo", "another one", "its gray", "its gray"])
 
@@ -205,9 +206,9 @@ print("in color:", len(report.written) + len(report.kept), " skipped:", len(repo
 # %% [markdown]
 # The same from a terminal, with a folder of your own: `python -m colorlib colorize my_photos --out in_color`.
 #
-# **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the input's
-# lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors outside sRGB.
-# We keep every pixel's own lightness, and shrink the chroma where it must.
+# > **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the
+# > input's lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors
+# > outside sRGB. We keep every pixel's own lightness, and shrink the chroma where it must.
 #
 # ## Exercises
 #
@@ -308,7 +309,8 @@ exercises.check(
 # %%
 change = np.abs(L_after - L).max()
 outside = 1 - np.mean(np.all((by_hand > 0) & (by_hand < 1), axis=-1))
-print(f"{photo.image.width * photo.image.height / 1e6:.1f} megapixels in color, predicted at {size} × {size}.")
+megapixels = photo.image.width * photo.image.height / 1e6
+print(f"{megapixels:.1f} megapixels in color, predicted at {size} × {size}.")
 print(f"Largest change of L: {change:.2f}. Pixels on the edge of sRGB or beyond it: {outside:.1%}.")
 print(f"Models at hand: {', '.join(models)}. Photos written: {len(report.written) + len(report.kept)}.")
 

@@ -187,7 +187,9 @@ def used(source):
         for child in table.get_children():
             yield from read_in(child)
 
-    return set(read_in(symtable.symtable(source, "cells", "exec")))
+    loops = [node.target for node in ast.walk(ast.parse(source)) if isinstance(node, ast.comprehension)]
+    own = {name.id for target in loops for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return set(read_in(symtable.symtable(source, "cells", "exec"))) - own  # from 3.12 on they count as the cell's
 
 
 def needed(before, source, given):
