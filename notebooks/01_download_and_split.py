@@ -32,10 +32,12 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 # %% [markdown]
 # ## The photos, and three parts of them
 #
-# One call makes the split, or finds the one that is there. From now on each photo belongs to one part:
+# One call makes the [split](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#split),
+# or finds the one that is there. From now on each photo belongs to one part:
 #
 # - **train**: the model learns from these;
-# - **validation**: we look at these while it learns, to decide when to stop;
+# - **[validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)**:
+#   we look at these while it learns, to decide when to stop;
 # - **test**: nobody looks at these until the very end. They tell how good the model is on photos it never met.
 
 # %%

@@ -13,7 +13,8 @@
 #
 # **What you will learn**
 #
-# - why colorizing is done in CIE Lab and not in RGB, and what L, a and b are;
+# - why colorizing is done in CIE [Lab](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#lab)
+#   and not in RGB, and what L, a and b are;
 # - the formula from sRGB to Lab, in ten lines of NumPy, and where published notebooks get it wrong;
 # - how photos become the batches that train a model: resized, flipped, rotated, converted, and the
 #   same every time.
@@ -49,7 +50,7 @@ split = datasets.prepare(settings)
 # %% [markdown]
 # ## 1. A photograph is a table of numbers
 #
-# `photos.read` opens a photograph of any kind and gives it upright, in the color space **sRGB**,
+# `photos.read` opens a photograph of any kind and gives it upright, in the color space **[sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb)**,
 # with 8 bits a channel: three whole numbers from 0 to 255 for each pixel, how much red, green and
 # blue light it sends out.
 #
@@ -83,8 +84,10 @@ print("type:", pixels.dtype)
 #
 # **CIE Lab** keeps light and color apart:
 #
-# - **L** is lightness, from 0 (black) to 100 (white): the gray photo itself;
-# - **a** goes from green (negative) to red (positive), and **b** from blue (negative) to yellow
+# - **[L](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#l)**
+#   is lightness, from 0 (black) to 100 (white): the gray photo itself;
+# - **[a](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ab)**
+#   goes from green (negative) to red (positive), and **b** from blue (negative) to yellow
 #   (positive); where both are 0, there is no color, only gray.
 #
 # So colorizing becomes: **L is given, predict a and b.** The photo's detail lies in L and cannot be
@@ -110,14 +113,10 @@ figures.color_planes(rgb)
 #    differences.
 
 # %%
-MATRIX = np.array(
-    [
-        [0.412453, 0.357580, 0.180423],
-        [0.212671, 0.715160, 0.072169],
-        [0.019334, 0.119193, 0.950227],
-    ]
-)
-WHITE = np.array([0.95047, 1.0, 1.08883])
+TO_X = [0.412453, 0.357580, 0.180423]  # of red, green and blue
+TO_Y = [0.212671, 0.715160, 0.072169]
+TO_Z = [0.019334, 0.119193, 0.950227]
+MATRIX, WHITE = np.array([TO_X, TO_Y, TO_Z]), np.array([0.95047, 1.0, 1.08883])
 
 
 def my_rgb_to_lab(rgb):
@@ -155,8 +154,8 @@ for colors in (rgb, lattice):
 # ## 4. The colors that a screen can show
 #
 # Not every pair (a, b) is a color of sRGB. Which ones are depends on L: there is no dark yellow
-# that is vivid, and no light blue that is. This *gamut* is drawn here at four lightnesses; the
-# cross is gray.
+# that is vivid, and no light blue that is. This *[gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)*
+# is drawn here at four lightnesses; the cross is gray.
 
 # %%
 figures.gamut_slices()
@@ -223,8 +222,10 @@ figure
 # %% [markdown]
 # ## 7. Batches
 #
-# A training step looks at a *batch* of photos. `batches.training` reads, decodes, resizes, augments
-# and converts them, several at a time, while the model works on the batch before.
+# A training [step](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#step)
+# looks at a *[batch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch)*
+# of photos. `batches.training` reads, decodes, resizes, augments and converts them, several at a
+# time, while the model works on the batch before.
 
 # %% tags=["nbval-check-output"]
 small = settings.replace(image_size=64, batch_size=8, cache="none")
@@ -233,10 +234,11 @@ print("L ", L.shape, L.dtype.name)
 print("ab", ab.shape, ab.dtype.name)
 
 # %% [markdown]
-# **Augmentation** shows the network each photo a little differently in every epoch: mirrored with
-# probability one half, and turned by a random angle of up to 20° either way. What a turned photo
-# leaves empty is filled with its mirror image. Here is one photo, five times over. Below each: its
-# L.
+# **[Augmentation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#augmentation)**
+# shows the network each photo a little differently in every [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch):
+# mirrored with probability one half, and turned by a random angle of up to 20° either way. What a
+# turned photo leaves empty is filled with its mirror image. Here is one photo, five times over.
+# Below each: its L.
 #
 # > **What the paper says, and what we do.** "Augmented with randomized rotations and horizontal
 # > flipping". The angle is not given; ± 20° is ours. We turn the *RGB* photo, before Lab: so L and
@@ -323,8 +325,8 @@ exercises.check(
 # About 76. What looks *half as light* as white, L = 50, sends out 18 % of its light: the gray card of photographers.
 # </details>
 #
-# **Exercise 2: write a formula.** The *chroma* of a color is how far it is from gray: √(a² + b²). Write it for a table
-# of Lab colors, (..., 3).
+# **Exercise 2: write a formula.** The *[chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)*
+# of a color is how far it is from gray: √(a² + b²). Write it for a table of Lab colors, (..., 3).
 
 
 # %% tags=["exercise"]

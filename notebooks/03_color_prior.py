@@ -14,7 +14,8 @@
 # **What you will learn**
 #
 # - how often each color occurs in photographs, and why that makes colorizers answer brown;
-# - how the paper's Eq. 3 turns those frequencies into a weight for each color;
+# - how the paper's Eq. 3 turns those frequencies, the [prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior),
+#   into a weight for each color;
 # - three mistakes that are easily made here, and what each does to the weights.
 #
 # **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
@@ -48,8 +49,10 @@ color_prior = prior.prepare(split, settings)
 # ## 1. Counting colors
 #
 # Notebook 02 took a photo apart into L, its lightness, and a and b, its color. Here we look at the
-# plane of a and b, and count how many pixels of the training photos lie where. The plane is cut
-# into squares, the **bins**, of `bin_width` = 8 ab units, and each pixel counts in its bin.
+# plane of a and b, and count how many pixels of the training photos lie where: a
+# [histogram](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#histogram).
+# The plane is cut into squares, the **bins**, of `bin_width` = 8 ab units, and each pixel counts
+# in its bin.
 #
 # Bins are centred on multiples of their width: a color belongs to bin number ⌊a / 8 + ½⌋. So gray,
 # a = b = 0, is the *middle* of a bin. This is the count of one photo, in five lines:
@@ -99,17 +102,18 @@ print(f"more than 60 units from gray    {100 * share[np.hypot(a, b) > 60].sum():
 print("the mean color                  a = {:.1f}, b = {:.1f}".format(*color_prior.mean_ab))
 
 # %% [markdown]
-# That is why colorizers answer brown. A model that is unsure, and is punished by the *squared*
-# distance, does best with the mean of what could be. The mean of many colors is a dull one.
+# That is why colorizers answer brown. A model that is unsure, and is punished by the [*squared* distance](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse),
+# does best with the mean of what could be. The mean of many colors is a dull one.
 #
 # ## 2. From counts to p′
 #
-# Eq. 3 needs p′(a, b), how likely each color is. We make it a **density** on the square from -1 to
-# 1 in both a / 128 and b / 128: the share of pixels in a bin, divided by the bin's area Δ², where Δ
-# = 8 / 128. Summed over all bins, times Δ², it gives 1.
+# Eq. 3 needs p′(a, b), how likely each color is. We make it a **[density](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#density)**
+# on the square from -1 to 1 in both a / 128 and b / 128: the share of pixels in a bin, divided by
+# the bin's area Δ², where Δ = 8 / 128. Summed over all bins, times Δ², it gives 1.
 #
-# A count of few photos is ragged, so it is **smoothed**: each bin's share is spread over its
-# neighbours by a Gaussian in the plane, of standard deviation σ = 5 ab units.
+# A count of few photos is ragged, so it is **[smoothed](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#smoothing)**:
+# each bin's share is spread over its neighbours by a Gaussian in the plane, of standard deviation σ
+# = 5 ab units.
 
 
 # %%
@@ -186,7 +190,8 @@ figures.ab_planes({f"v, λ = {settings.lambda_:g}": v}, width, "weight v")
 # %% [markdown]
 # Painted onto photos: each pixel's color is looked up in the table. Bright places are those from
 # which a model trained with these weights learns most. The photos are the first three of the
-# validation split with at least a tenth of vivid pixels (chroma above 30).
+# validation split with at least a tenth of vivid pixels ([chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)
+# above 30).
 
 
 # %%
@@ -205,8 +210,8 @@ figures.weights_on_photo(images, painted, titles)
 # %% [markdown]
 # ## 4. What λ does
 #
-# Small λ: strong rebalancing. Large λ: hardly any. The paper gives no value; 0.5 is a default of
-# ours.
+# Small λ: strong [rebalancing](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rebalancing).
+# Large λ: hardly any. The paper gives no value; 0.5 is a default of ours.
 
 # %%
 choices = (0.1, 0.25, 0.5, 0.75, 0.9, 1)

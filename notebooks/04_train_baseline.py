@@ -13,8 +13,10 @@
 #
 # **What you will learn**
 #
-# - how a network that was made to name things is turned into one that colors: taps and a ladder;
-# - what the paper's loss, Eq. 1, measures, and why it makes an honest model paint a red car brown;
+# - how a network that was made to name things is turned into one that colors: [taps](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#tap)
+#   and a [ladder](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ladder);
+# - what the paper's [loss](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#loss),
+#   Eq. 1, measures, and why it makes an honest model paint a red car brown;
 # - how a training is watched: curves, the best epoch, and what an answer without learning scores.
 #
 # **What it needs.** Photos, which it gets itself. A GPU in every profile but `sample`.
@@ -67,9 +69,9 @@ print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 # ## 2. The backbone and its taps
 #
 # **VGG-16** was trained on ImageNet's 1.2 million photographs to name 1,000 kinds of things. We
-# leave out its last layers, which say the names, and **freeze** the others: their weights never
-# change. Such a borrowed network is called a *backbone*; learning on top of it, *transfer
-# learning*.
+# leave out its last layers, which say the names, and **[freeze](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#frozen)**
+# the others: their weights never change. Such a borrowed network is called a *[backbone](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#backbone)*;
+# learning on top of it, *[transfer learning](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#transfer-learning)*.
 #
 # Layer by layer, its image gets smaller and its channels get more: from many pixels that know
 # little to few that know much. At five depths we tap it: the last layer before each halving.
@@ -105,10 +107,11 @@ for name, tap in zip(models.taps(settings.backbone), features, strict=True):
 # ## 3. The ladder
 #
 # So we climb back. The deepest tap goes through a 1×1 convolution, which only changes its number of
-# channels. Then, rung by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution
-# mix the two. *BN* is batch normalization, which brings each channel to a common scale, *ReLU* sets
-# negative numbers to 0. The **head** at the end is a convolution to two channels, a and b; its tanh
-# keeps them in [-1, 1].
+# channels. Then, [rung](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rung)
+# by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution mix the two. *BN* is
+# [batch normalization](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch-normalization),
+# which brings each channel to a common scale, *ReLU* sets negative numbers to 0. The **[head](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head)**
+# at the end is a convolution to two channels, a and b; its tanh keeps them in [-1, 1].
 
 # %%
 drawing = figures.ladder(network)
@@ -140,8 +143,9 @@ print(f"trained {trained:,}, frozen {frozen:,} numbers")
 # > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to
 # >   stop, the best weights come back, and an interrupted training goes on from its own past.
 # > - The head stands at full size in the paper. In the profiles `sample` and `classroom` it stands
-# >   at half size, and its ab are enlarged: the drawing shows which. An eye sees color less sharply
-# >   than light, and the sharp edges are in L anyway.
+# >   at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
+# >   and its ab are enlarged: the drawing shows which. An eye sees color less sharply than light,
+# >   and the sharp edges are in L anyway.
 #
 # What is VGG-16 fed for black, middle gray and white?
 
@@ -170,8 +174,8 @@ def eq1(Y, Y_predicted):
 
 
 # %% [markdown]
-# That is the plain mean over pixels and channels, Keras' *mean squared error* (MSE). Do the two
-# agree, on the answer "all gray" (a = b = 0) for the first validation photo?
+# That is the plain mean over pixels and channels, Keras' *[mean squared error](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse)*
+# (MSE). Do the two agree, on the answer "all gray" (a = b = 0) for the first validation photo?
 
 # %% tags=["nbval-check-output"]
 gray = np.zeros_like(ab)
@@ -217,18 +221,23 @@ figures.swatches({**named, "Eq. 1's best answer": (45, best_a, best_b)})
 #
 # ## 5. Training
 #
-# `training.train` calls Keras' own `fit`. After each epoch (each photo seen once) it looks at the
-# validation photos, which the model does not learn from. Where their loss has not improved for
-# some epochs it stops (*early stopping*) and brings back the weights of the best epoch. Interrupted,
-# it goes on where it stood; finished, it trains nothing.
+# `training.train` calls Keras' own `fit`. After each [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch)
+# (each photo seen once) it looks at the [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
+# photos, which the model does not learn from. Where their loss has not improved for some epochs it
+# stops (*[early stopping](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#early-stopping)*)
+# and brings back the weights of the best epoch. Now and then it writes a [checkpoint](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#checkpoint):
+# interrupted, it goes on from there; finished, it trains nothing. How far one step corrects the
+# weights, the [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate),
+# falls to 0 over the epochs.
 
 # %%
 run = training.train("baseline", settings, split=split)
 
 # %% [markdown]
-# `history.csv`, in the run's folder, is one row an epoch. The dotted line is what "all gray"
-# scores on the validation photos: an answer that needs no network. A model has to stay below it to
-# have learned anything that holds for photos it has not seen.
+# `history.csv`, in the [run](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#run)'s
+# folder, is one row an epoch. The dotted line, a [floor](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#floor),
+# is what "all gray" scores on the validation photos: an answer that needs no network. A model has
+# to stay below it to have learned anything that holds for photos it has not seen.
 
 
 # %%
@@ -254,8 +263,8 @@ curve
 # Three things to read off:
 #
 # - The training loss falls on. The validation loss need not: where it rises while the other falls,
-#   the network learns its training photos by heart (it *overfits*). The ring marks the epoch whose
-#   weights are kept.
+#   the network learns its training photos by heart (it *[overfits](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#overfitting)*).
+#   The ring marks the epoch whose weights are kept.
 # - In training mode, batch normalization uses the statistics of the batch at hand and the photos
 #   are flipped and rotated; in inference mode neither is so. The two curves are not quite the same
 #   quantity.
@@ -263,8 +272,9 @@ curve
 #   `sample` profile that can happen: it trains on crops of four photographs, with a backbone that
 #   has never seen one, and is validated on a cat and a rocket.
 #
-# So has it learned anything at all? The fair question for so few photos: on its **training** photos,
-# in inference mode, is its loss below that of "all gray"?
+# So has it learned anything at all? The fair question for so few photos: on its **training**
+# photos, in [inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode),
+# is its loss below that of "all gray"?
 
 # %%
 model = run.build_model()

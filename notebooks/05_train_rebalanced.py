@@ -13,7 +13,8 @@
 #
 # **What you will learn**
 #
-# - how one changed line, the loss, makes a model dare colors: Eq. 2;
+# - how one changed line, the [loss](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#loss),
+#   makes a model dare colors: Eq. 2;
 # - what the weights of Eq. 3 do to the red car of notebook 04;
 # - why a weighted loss and a plain one must never be compared.
 #
@@ -54,19 +55,20 @@ color_prior = prior.prepare(split, settings)
 # Notebook 04 ended with a model that answers brown, because the mean of many colors is brown. The paper's remedy:
 # let the errors on *common* colors count less, and those on *rare* colors more.
 #
-# How common a color is, stands in the **prior** (notebook 03): a histogram of the training photos' a and b, smoothed.
-# Eq. 3 makes of it one weight $v$ for each color. Here are the weights of some colors:
+# How common a color is, stands in the **[prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior)**
+# (notebook 03): a histogram of the training photos' a and b, smoothed. Eq. 3 makes of it one weight
+# $v$ for each color. Here are the weights of some colors:
 
 # %%
 named = {"gray": (0, 0), "skin": (15, 20), "sky": (-5, -25)}
 named |= {"grass": (-25, 35), "red": (60, 40), "blue": (10, -40)}
 
 
-def weight(a, b):
+def v_at(a, b):
     return float(color_prior.weight_of(np.array([a, b]) / lab.AB_SCALE))
 
 
-v_of = {name: weight(*color) for name, color in named.items()}
+v_of = {name: v_at(*color) for name, color in named.items()}
 for name, v in v_of.items():
     print(f"{name:6} a, b = {named[name]!s:10}  v = {v:6.2f}")
 
@@ -142,7 +144,7 @@ def best_answer(weight):
     return tuple(round(sum(pull[car] * cars[car][i] for car in cars) / total) for i in (1, 2))
 
 
-v_of_car = {car: weight(*color[1:]) for car, color in cars.items()}
+v_of_car = {car: v_at(*color[1:]) for car, color in cars.items()}
 under_eq1, under_eq2 = best_answer(dict.fromkeys(cars, 1.0)), best_answer(v_of_car)
 print("Eq. 1's best answer", under_eq1, "  Eq. 2's", under_eq2)
 
@@ -152,12 +154,13 @@ figures.swatches({**{f"{car}, v = {v_of_car[car]:.2f}": cars[car] for car in car
 
 # %% [markdown]
 # It is still a mean, but a *weighted* one: cars of rare colors pull harder, the white one hardly pulls at all. Which
-# way the answer moves depends on which of the colors is rarest in *these* training photos. Rebalancing does not know
-# the truth better. It only prefers to be wrong in color.
+# way the answer moves depends on which of the colors is rarest in *these* training photos.
+# [Rebalancing](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rebalancing)
+# does not know the truth better. It only prefers to be wrong in color.
 #
 # ## 4. Training
 #
-# Nothing changes against notebook 04 but the loss. Beside it, each epoch logs the plain MSE.
+# Nothing changes against notebook 04 but the loss. Beside it, each epoch logs the plain [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse).
 
 # %%
 run = training.train("rebalanced", settings, split=split, prior=color_prior)
@@ -227,7 +230,8 @@ figures.save(seen, "colored_rebalanced", settings)
 seen
 
 # %% [markdown]
-# How colorful is it? *Colorfulness* (Hasler and Süsstrunk) is 0 for a gray photo and about 100 for a very vivid one.
+# How colorful is it? *[Colorfulness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#colorfulness)*
+# (Hasler and Süsstrunk) is 0 for a gray photo and about 100 for a very vivid one.
 
 
 # %%

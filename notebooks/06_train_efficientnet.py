@@ -13,7 +13,9 @@
 #
 # **What you will learn**
 #
-# - how the ladder stands on another backbone, the paper's new model;
+# - how the [ladder](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ladder)
+#   stands on another [backbone](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#backbone),
+#   the paper's new model;
 # - what dropout and early stopping do, each seen at work;
 # - where the paper's "333 %" comes from, computed from its own numbers.
 #
@@ -50,8 +52,9 @@ split = datasets.prepare(settings)
 # %% [markdown]
 # ## 1. Another backbone
 #
-# **EfficientNet** is a family of networks, B0 to B7, made to name the things in a photo, like VGG-16, with far fewer
-# weights. The paper takes B7, the largest. We tap it at five depths as before, and build the same ladder.
+# **EfficientNet** is a family of networks, B0 to B7, made to name the things in a photo, like
+# VGG-16, with far fewer weights. The paper takes B7, the largest. We [tap](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#tap)
+# it at five depths as before, and build the same ladder.
 
 # %%
 network = models.build_colorizer(
@@ -108,9 +111,10 @@ print("dropout:", [layer.name for layer in paper_model.layers if "dropout" in la
 # %% [markdown]
 # ## 2. Dropout
 #
-# While it trains, **dropout** sets some channels to 0, others each time, and enlarges the rest to make up for it. The
-# ladder must not rely on any single channel. When it answers (in *inference mode*), nothing is dropped. Watch it on a
-# picture of 1,000 channels that are all 1:
+# While it trains, **[dropout](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#dropout)**
+# sets some channels to 0, others each time, and enlarges the rest to make up for it. The ladder
+# must not rely on any single channel. When it answers (in *[inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode)*),
+# nothing is dropped. Watch it on a picture of 1,000 channels that are all 1:
 
 # %% tags=["nbval-check-output"]
 dropout = keras.layers.SpatialDropout2D(0.2, seed=1)
@@ -123,8 +127,11 @@ print("in inference mode: all", float(answered.min()))
 # %% [markdown]
 # ## 3. Early stopping
 #
-# How long should one train? Too short, and the model has not learned; too long, and it learns its training photos by
-# heart. **Early stopping** watches the loss on the validation photos. When it has not improved for some epochs (the
+# How long should one train? Too short, and the model has not learned; too long, and it learns its
+# training photos by heart: it
+# [overfits](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#overfitting).
+# **[Early stopping](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#early-stopping)**
+# watches the loss on the validation photos. When it has not improved for some epochs (the
 # *patience*), training stops, and the weights of the best epoch come back. The rule in a few lines:
 
 

@@ -5,7 +5,8 @@
 #
 # **What you will learn**
 # - which numbers say how good a coloring is, and what each of them cannot see;
-# - why every number needs another one beside it: what an answer without any learning scores;
+# - why every number needs another one beside it: what an answer without any learning scores, a
+#   [floor](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#floor);
 # - how sure a number is, and how to read the paper's Table 1.
 #
 # **What it needs.** Three trained models, from notebooks 04, 05 and 06. In the `sample` profile it trains the missing
@@ -78,7 +79,8 @@ figures.photo_table([shown], [""])
 # %% [markdown]
 # ### The squared error
 #
-# The paper trains on the mean squared error (its Eq. 1): the mean over both channels and all pixels.
+# The paper trains on the [mean squared error](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse)
+# (its Eq. 1): the mean over both channels and all pixels.
 
 
 # %%
@@ -91,8 +93,9 @@ print(f"all gray {mse(ab, gray):.4f}, one color {mse(ab, mean_color):.4f}")
 # %% [markdown]
 # ### The paper's "accuracy"
 #
-# A regression has no accuracy. Keras, asked for one, compared the index of the larger channel: is $a > b$ or $b > a$?
-# We call that **argmax agreement**. An answer gets half of it by always saying the same.
+# A regression has no accuracy. Keras, asked for one, compared the index of the larger channel: is
+# $a > b$ or $b > a$? We call that **[argmax agreement](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#argmax-agreement)**.
+# An answer gets half of it by always saying the same.
 
 
 # %%
@@ -106,9 +109,11 @@ for name in ("gray", "one color"):  # b > a in the one color
 # %% [markdown]
 # ### AuC: how far off are the colors?
 #
-# For a threshold $t$, count the pixels whose predicted color lies within $t$ of the true one in the $ab$ plane. The
-# **AuC** is the mean of that share over $t = 0, 1 \dots 150$ (Zhang et al. 2016). In the **rebalanced** AuC each pixel
-# weighs $1/p$, where $p$ is the share of pixels with its color: gray walls then weigh as little as they say.
+# For a threshold $t$, count the pixels whose predicted color lies within $t$ of the true one in the
+# $ab$ plane. The **[AuC](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#auc)**
+# is the mean of that share over $t = 0, 1 \dots 150$ (Zhang et al. 2016). In the **rebalanced** AuC
+# each pixel weighs $1/p$, where $p$ is the share of pixels with its color: gray walls then weigh as
+# little as they say.
 
 
 # %% tags=["nbval-check-output"]
@@ -125,8 +130,9 @@ print("and on the photo:           ", bool(np.isclose(auc(ab, gray), scores.with
 # %% [markdown]
 # ### Colorfulness
 #
-# The squared error likes cautious, brownish colors. So we also measure how colorful a photo is (Hasler and Süsstrunk
-# 2003): the spread and the mean of two opponent channels, red against green and yellow against blue.
+# The squared error likes cautious, brownish colors. So we also measure how [colorful](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#colorfulness)
+# a photo is (Hasler and Süsstrunk 2003): the spread and the mean of two opponent channels, red
+# against green and yellow against blue.
 
 
 # %% tags=["nbval-check-output"]
@@ -149,7 +155,9 @@ print(f"one color: about {colorfulness(scores.to_rgb8(L, mean_color)):.0f}")
 # > - It puts all losses into one table, although *BaseLine (3)* minimizes a weighted loss, another quantity. We print
 # >   those, and compare the plain MSE only.
 # > - Its photos, gray, predicted and true side by side, are chosen by no stated rule. Ours are: see below.
-# > - PSNR, SSIM, ΔE00 and AuC are ours: they let you compare with other papers.
+# > - [PSNR](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#psnr),
+# >   [SSIM](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ssim),
+# >   ΔE00 and AuC are ours: they let you compare with other papers.
 #
 # ## Table 1
 #

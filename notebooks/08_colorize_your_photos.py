@@ -60,8 +60,9 @@ photo = photos.read_whole(path)
 print(path.name, photo.image.size, photo.image.mode, *photo.notes)
 
 # %% [markdown]
-# `photos.read_whole` turns a photo upright when its camera held it sideways, converts its colors to sRGB, and keeps
-# the full depth of a 16-bit scan.
+# `photos.read_whole` turns a photo upright when its camera held it sideways, converts its colors to
+# [sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb),
+# and keeps the full depth of a 16-bit scan.
 #
 # ## The models
 #
@@ -121,10 +122,11 @@ figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.4
 # %% [markdown]
 # ### Colors that no screen can show
 #
-# The two are alike, but not the same. A very light pixel cannot also be very blue: $L = 95$ with $b = -50$ is outside
-# sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes the lightness too. `colorlib` keeps $L$ and
-# the direction of $(a, b)$, and shrinks their length to what fits: by the largest factor $k \le 1$ for which
-# $(L, ka, kb)$ lies in sRGB.
+# The two are alike, but not the same. A very light pixel cannot also be very blue:
+# $L = 95$ with $b = -50$ is outside the [gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)
+# of sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes the lightness too.
+# `colorlib` keeps $L$ and the direction of $(a, b)$, and shrinks their length to what fits: by the
+# largest factor $k \le 1$ for which $(L, ka, kb)$ lies in sRGB.
 
 
 # %%
@@ -150,8 +152,9 @@ print("same size:", after.size == photo.image.size)
 # %% [markdown]
 # ## Stronger and weaker
 #
-# `strength` multiplies the predicted chroma. A model that minimizes a squared error is too pale (notebook 07), so that
-# 1.5 may look better than 1. It cannot make a wrong color right.
+# `strength` multiplies the predicted [chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma).
+# A model that minimizes a squared error is too pale (notebook 07), so that a strength of 1.5 may
+# look better. It cannot make a wrong color right.
 
 # %%
 strengths = (0, 0.5, 1, 1.5)
