@@ -281,7 +281,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 differs = [..., ..., ...]  # True or False for train, validation and test
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 exercises.check(
     differs,
     [int(0.03 * n) != round(0.03 * n) for n in (1_803_460, 36_500, 328_500)],
@@ -299,7 +300,8 @@ exercises.check(
 # 0.03 × 1,803,460 = 54,103.8, and `int` cuts it to 54,103. The other two products are whole: 1,095 and 9,855.
 # (Careful: `0.03 * n` is a floating-point number. Were it 1,094.9999, `int` would give 1,094.)
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: find the next header.** A header begins at byte `position`, and says that its photo has `size` bytes.
 # At which byte does the next header begin? Write it for any size.
 
@@ -310,7 +312,8 @@ def next_header(position, size):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 sizes = (4683, 5120, 1)
 exercises.check(
     [next_header(1024, size) for size in sizes],
@@ -334,7 +337,8 @@ exercises.check(
 # ```
 # `-(-size // 512)` divides and rounds *up*: `//` alone rounds down, so that the two signs turn it around.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: break the plain rounding.** Why not simply round every share? Find three class sizes for which the
 # rounded shares of 100 photos do not add up to 100.
 
@@ -342,7 +346,8 @@ exercises.check(
 my_sizes = [..., ..., ...]  # three whole numbers
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 def total(sizes):
     return sum(round(100 * size / sum(sizes)) for size in sizes)
 

@@ -304,7 +304,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 my_L = ...  # your prediction, from 0 to 100
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 exercises.check(
     my_L,
     lab.rgb_to_lab(lab.encode(np.full(3, 0.5)))[0],
@@ -324,7 +325,8 @@ exercises.check(
 # ```
 # About 76. What looks *half as light* as white, L = 50, sends out 18 % of its light: the gray card of photographers.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: write a formula.** The *[chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)*
 # of a color is how far it is from gray: √(a² + b²). Write it for a table of Lab colors, (..., 3).
 
@@ -335,7 +337,8 @@ def chroma(lab_colors):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 colors = exact[-200:].reshape(10, 20, 3)
 truth = np.hypot(colors[..., 1], colors[..., 2])
 exercises.check(
@@ -357,7 +360,8 @@ exercises.check(
 #     return np.sqrt(lab_colors[..., 1] ** 2 + lab_colors[..., 2] ** 2)
 # ```
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: test a shortcut.** Many programs take the mean of R, G and B for the gray photo. Write `gray_L`: the L
 # of the gray color whose R, G and B are all that mean.
 
@@ -368,7 +372,8 @@ def gray_L(rgb):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 mean = lattice.mean(axis=-1)
 exercises.check(
     gray_L(lattice),
@@ -392,7 +397,8 @@ exercises.check(
 # `np.abs(gray_L(lattice) - exact[:, 0]).max()` is 51.6 units of L. Pure green looks almost as light as white, and its
 # mean is only one third.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

@@ -277,7 +277,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 prediction = ...  # "half", "the same" or "double"
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 twice = prior.density(2 * color_prior.counts, width, settings.sigma)
 factor = float((prior.weights(twice, width, settings.lambda_) / v)[middle, middle])
 exercises.check(
@@ -296,7 +297,8 @@ exercises.check(
 # ```
 # Counts are divided by their sum. What p′ tells is how common a color is among all pixels, not how many there are.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: change λ and explain the map.** Find the λ with which the heaviest weight is ten times the lightest.
 # (The slider above helps; a formula is better.) Then look at its map: outside of a small region around gray, all
 # colors have nearly the same weight. Why?
@@ -310,7 +312,8 @@ my_lambda = ...  # a number, or a formula that uses p.max()
 why = ...  # "a", "b" or "c"
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 def spread(x):
     table = prior.weights(color_prior.density, width, x)
     return table.max() / table.min()
@@ -324,7 +327,8 @@ exercises.check(
     otherwise="Too even: a smaller λ leaves more of p′.",
 )
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 exercises.check(
     why,
     "b",
@@ -344,7 +348,8 @@ exercises.check(
 # ratio is 1 + 4 p_max (1 - λ) / λ. With such a large λ, (1 - λ) p′ is small beside λ / 4 for all but the commonest
 # colors: elsewhere the weight is that of p′ = 0.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: write Eq. 3 yourself.** Think of a world of n colors, with *probabilities* q whose sum is 1. There is
 # no area any more: among n colors, the uniform probability is 1 / n, and the mean weight is Σ q v. Write Eq. 3 for it.
 
@@ -355,7 +360,8 @@ def weights_of(q, lambda_):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 q, x = np.array([0.7, 0.2, 0.1]), 0.25
 raw, wrong_4, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 3), (0.75, x / 4), (x, 0.25)))
 exercises.check(
@@ -379,7 +385,8 @@ exercises.check(
 # ```
 # So probabilities are no mistake in themselves. The mistake of section 5 is to mix them with the uniform *density*.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

@@ -331,7 +331,8 @@ from colorlib import exercises
 lowest = ...  # your answers: numbers, or products
 above = ...
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 kernels = [paper_model.get_layer(f"rung{i}_conv").kernel for i in (0, 1)]
 exercises.check(
     [lowest, above],
@@ -352,7 +353,8 @@ exercises.check(
 # ```
 # A kernel of size k × k from m to n channels has k · k · m · n weights.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: another loss.** The mean *absolute* error replaces each square by an absolute value. Write the expected
 # absolute error of every answer (`grid_a`, `grid_b`) to the cars. Predict first: which color is best now?
 
@@ -360,7 +362,8 @@ exercises.check(
 my_loss = ...  # a table like `loss`
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 def lands(table):
     at = np.unravel_index(np.argmin(table), grid_a.shape)
     return int(grid_a[at]), int(grid_b[at])
@@ -384,14 +387,16 @@ exercises.check(
 # It is best at (60, 40), red itself. Absolute values are lowest at the *median* of each channel. Where more than half
 # of the cars are red, that is red, however blue the others are: the majority wins, and nothing is mixed.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: predict, then run.** VGG-16 halves its image four times on the way to its deepest tap. Which of the
 # sizes 64, 100, 128 and 224 does its ladder refuse? Try `models.build_colorizer("vgg16", "none", size)`.
 
 # %% tags=["exercise"]
 refused = ...  # a list of sizes
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 exercises.check(
     refused,
     lambda sizes: sorted(np.ravel(sizes)) == [size for size in (64, 100, 128, 224) if size % 16],
@@ -408,7 +413,8 @@ exercises.check(
 # 100 is no multiple of 16, so that an enlarged rung and its tap would differ in size. The error says which sizes are
 # near.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

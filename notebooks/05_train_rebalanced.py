@@ -258,7 +258,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 prediction = ...  # "red", "blue" or "away"
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 moved = best_answer({"red": 1, "blue": 1, "white": 0})
 exercises.check(
     prediction,
@@ -277,13 +278,15 @@ if prediction is not ...:
 # ```
 # From (39, 12) to (43, 13). The white car lies at (0, 0). To leave it out makes the mean longer, and turns it nowhere.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: change λ.** With which λ is Eq. 2 exactly Eq. 1?
 
 # %% tags=["exercise"]
 my_lambda = ...  # your answer, from 0 to 1
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 width = color_prior.bin_width
 exercises.check(
     my_lambda,
@@ -302,7 +305,8 @@ exercises.check(
 # ```
 # Only the uniform density is left, and every color is equally rare.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: write a wrong Eq. 2.** A colleague looks the weight up at the *predicted* color $Y'$ in place of the
 # true one. Write this loss. Then think: which answer would a model learn from it?
 
@@ -313,7 +317,8 @@ def colleagues_eq2(Y, Y_predicted):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 pale = ab[0] / 2  # an answer: the right hues, half as vivid
 error = np.sum((ab[0] - pale) ** 2, axis=-1)
 wanted = np.mean(color_prior.weight_of(pale) * error) / 2
@@ -339,7 +344,8 @@ exercises.check(
 # It would learn to answer gray. Gray has the smallest weight, so that every error becomes cheap where the answer is
 # gray, whatever the truth. With the weight of the *true* color, no answer can make its own errors cheap.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

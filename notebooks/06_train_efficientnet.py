@@ -266,7 +266,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 my_patience = ...  # your answer, a number
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 exercises.check(
     my_patience,
     min(n for n in range(1, 11) if stop_early(example, n)[1] == 10),
@@ -283,7 +284,8 @@ exercises.check(
 # ```
 # After epoch 6 three epochs bring nothing; the fourth is the best of all.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: write dropout yourself.** `kept` says which channels stay. The others become 0, and those that stay
 # are enlarged, so that the sum over all channels stays the same *on average*.
 
@@ -294,7 +296,8 @@ def drop(channels, kept, rate):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 channels, kept = np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, False, True, True])
 exercises.check(
     drop(channels, kept, 0.2),
@@ -316,14 +319,16 @@ exercises.check(
 # ```
 # With a rate of 0.2 the factor is 1.25, the number that the layer above has printed.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: predict, then run.** How many seconds would the paper's baseline have taken with 3 epochs, like the new
 # model?
 
 # %% tags=["exercise"]
 my_seconds = ...  # your answer, a number or a formula
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 exercises.check(
     my_seconds,
     baseline_seconds * 3 / 10,
@@ -343,7 +348,8 @@ exercises.check(
 # ```
 # That is 16,806: exactly the time of the new model.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

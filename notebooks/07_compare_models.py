@@ -265,7 +265,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 always_b = ...  # an array like `gray` in which the second channel is larger everywhere
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 exercises.check(
     always_b,
     lambda x: np.shape(x) == ab.shape and bool((x[..., 1] > x[..., 0]).all()),
@@ -285,7 +286,8 @@ if always_b is not ...:
 # ```
 # It agrees wherever the true $b$ is larger, however far off its colors are.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: break a measure.** Colorfulness needs the *sign* of its two opponent channels. Write it with their
 # absolute values instead. What does it then say of red, green and blue stripes?
 
@@ -296,7 +298,8 @@ def unsigned(rgb):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 stripes = np.zeros((9, 9, 3), np.uint8)
 stripes[::3, :, 0], stripes[1::3, :, 1], stripes[2::3, :, 2] = 200, 100, 200
 exercises.check(
@@ -320,14 +323,16 @@ exercises.check(
 # ```
 # Red and green then lie on the same side of gray, and so do yellow and blue: much of the spread is gone.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: predict, then run.** PSNR is $10 \log_{10}(1 / \text{MSE})$, with the MSE over red, green and blue in
 # $[0, 1]$. A model halves its MSE. How many dB does its PSNR gain?
 
 # %% tags=["exercise"]
 my_gain = ...  # your answer, in dB
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 exercises.check(
     my_gain,
     10 * np.log10(1 / 0.005) - 10 * np.log10(1 / 0.01),
@@ -347,7 +352,8 @@ exercises.check(
 # ```
 # About 3.0 dB, whatever the MSE was before.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

@@ -227,7 +227,8 @@ from colorlib import exercises
 # %% tags=["exercise"]
 same = ...  # True or False
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
 again = np.asarray(colorize.colorize(after, model), int)
 exercises.check(
     same,
@@ -244,14 +245,16 @@ exercises.check(
 # ```
 # The lightness of `after` is that of the photo, and the model sees nothing else.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 2: throw the lightness away.** What does the photo look like with the model's colors and a lightness of
 # 60 everywhere? Make that array of Lab colors from `L`, `a` and `b`.
 
 # %% tags=["exercise"]
 flat = ...  # Lab, (height, width, 3)
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
 from IPython.display import display
 
 wanted = np.stack([np.full_like(L, 60), a, b], axis=-1)
@@ -275,7 +278,8 @@ if np.shape(flat) == wanted.shape:
 # ```
 # Hardly anything can be recognized. All the detail that you saw in the photo was lightness.
 # </details>
-#
+
+# %% [markdown]
 # **Exercise 3: write `strength` yourself.** Multiply the chroma of Lab colors by a factor. Lightness and hue (the
 # direction of $(a, b)$) must not change.
 
@@ -286,7 +290,8 @@ def stronger(lab_colors, strength):
     return ...  # your code here
 
 
-# %% tags=["check", "nbval-check-output"]
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
 colors = np.array([[60.0, 30.0, 40.0], [50.0, -20.0, 10.0]])
 exercises.check(
     stronger(colors, 1.5),
@@ -306,7 +311,8 @@ exercises.check(
 #     return lab_colors * np.array([1, strength, strength])
 # ```
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%
