@@ -191,8 +191,10 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     jobs = list(_jobs([Path(source) for source in sources], Path(out), report))
     if not jobs and not report.failed:
         raise ColorlibError(f"There is no file to colorize in {', '.join(map(str, sources))}.")
-    report.kept = [job.target for job in jobs if not overwrite and job.target.exists()]
-    jobs = [job for job in jobs if overwrite or not job.target.exists()]
+    # os.path, here and below: unlike Path's own methods it raises nothing where a folder above is locked.
+    there = set() if overwrite else {job.target for job in jobs if os.path.exists(job.target)}  # noqa: PTH110
+    report.kept = [job.target for job in jobs if job.target in there]
+    jobs = [job for job in jobs if job.target not in there]
     if jobs:
         model = trained_model(settings, run)
         with ThreadPoolExecutor() as pool, tqdm(total=len(jobs), unit="photo", disable=not progress) as bar:
@@ -275,10 +277,10 @@ def _jobs(sources, out, report):
     """A job for every file; what cannot become one goes into the report."""
     found = {}
     for source in sources:
-        if not source.is_dir():
+        if not os.path.isdir(source):  # noqa: PTH112
             found[source] = out / f"{source.stem}.png"
             continue
-        walk = os.walk(source, onerror=lambda error: report.failed.append((Path(error.filename), _told(error))))
+        walk = os.walk(source, onerror=lambda error: report.failed.append((Path(error.filename), error.strerror)))
         for path in sorted(Path(folder) / name for folder, _, names in walk for name in names if name[0] != "."):
             if not path.resolve().is_relative_to(out.resolve()) or source.resolve() == out.resolve():
                 found[path] = out / path.relative_to(source).with_suffix(".png")
@@ -336,7 +338,7 @@ def _attempt(jobs, step, *arguments):
 def _told(error):
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return NO_MEMORY
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
 
 
 def _read(job):
