@@ -241,7 +241,7 @@ def gather(source: str, settings) -> list[Path]:
 
     "": two color photographs of the sample, which no model has learned from; only their lightness is looked at.
     "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
-    on Drive too. Raises `ColorlibError` when there is nothing there.
+    on Drive too. Raises `ColorlibError` when there is no photo there.
     """
     folder = settings.data_folder / "yours"
     if not source:
@@ -250,11 +250,22 @@ def gather(source: str, settings) -> list[Path]:
         return colab.upload(folder)
     if source.startswith(("http://", "https://")):
         return [_downloaded(source, folder)]
-    if not Path(source).expanduser().exists():
+    path = Path(source).expanduser()
+    if not path.exists():
         raise ColorlibError(
             f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
         )
-    return [Path(source).expanduser()]
+    if not photos_in([path]):
+        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.")
+    return [path]
+
+
+def photos_in(paths) -> list[Path]:
+    """The files among `paths`, and in its folders those whose names end as a photo's does."""
+    endings, found = Image.registered_extensions(), []
+    for path in paths:
+        found += [path] if path.is_file() else [p for p in sorted(path.rglob("*.*")) if p.suffix.lower() in endings]
+    return found
 
 
 def _downloaded(address, folder):
