@@ -21,6 +21,7 @@ from colorlib import lab, models
 STYLE = {
     "figure.facecolor": "white",
     "figure.dpi": 80,
+    "figure.titlesize": 11,
     "figure.constrained_layout.use": True,
     "axes.facecolor": "white",
     "axes.edgecolor": "0.4",
@@ -107,6 +108,7 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
     axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
     axes.spines["left"].set_visible(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    figure.suptitle("One archive, cut into rows: where we looked, and what we kept")
     return figure
 
 
@@ -125,6 +127,7 @@ def photos_per_class(counts):
     if not many:
         axes.set_xticklabels(labels, rotation=30, ha="right")
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    figure.suptitle("How many photos of each class are in which part")
     return figure
 
 
@@ -132,12 +135,12 @@ def photos_per_class(counts):
 def contact_sheet(images, titles, columns=8):
     """Photos side by side, (h, w, 3) each, with a title below the first row's top."""
     rows = -(-len(images) // columns)
-    figure, grid = panels(rows, columns, width=8, height=1.25 * rows)
+    figure, grid = panels(rows, columns, width=8.6, height=1.25 * rows)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, image, title in zip(grid.flat, images, titles, strict=False):
         show_photo(axes, image, title)
-        axes.title.set_fontsize(7)
+        axes.title.set_fontsize(9)
     return figure
 
 
@@ -175,6 +178,7 @@ def gamut_slices(lightnesses=(20, 40, 60, 80)):
         axis.plot(0, 0, "+", color="white", markersize=8)
         axis.set(title=f"L = {lightness}", xlabel="b, ab units")
     axes[0, 0].set_ylabel("a, ab units")
+    figure.suptitle("The colors of a screen: which ones there are depends on the lightness")
     return figure
 
 
@@ -309,12 +313,13 @@ def tap_maps(model, L):
     names = models.taps(model.name.removesuffix("_colorizer"))
     inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
     maps = [np.asarray(tap)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
-    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.15)
+    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.7)
     show_photo(axes[0, 0], L[0, ..., 0], "L")
     for axis, name, plane in zip(axes[0, 1:], names, maps, strict=True):
         axis.imshow(plane)
-        axis.set_title(f"{name}\n{plane.shape[0]}²", size=7)
+        axis.set_title(f"{name.replace('_', chr(10), 1)}\n{plane.shape[0]}²", size=8)
         axis.set_axis_off()
+    figure.suptitle("What five taps see: from fine edges to a coarse map")
     return figure
 
 
@@ -334,17 +339,18 @@ def learning_curve(history, column="loss", floors=None):
         axes.text(epochs[-1], value, name, ha="right", va="bottom", color="0.35", size=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel=column.replace("_", " "), ylim=(0, None))
-    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8)
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9)
+    figure.suptitle("Does it still learn what holds for new photos?")
     return figure
 
 
 @quiet
 def swatches(colors):
     """Named colors as squares. colors: name -> (L, a, b), L in [0, 100], a and b in ab units."""
-    figure, axes = panels(1, len(colors), 1.35 * len(colors), 1.7)
+    figure, axes = panels(1, len(colors), 1.6 * len(colors), 1.95)
     for axis, (name, color) in zip(axes[0], colors.items(), strict=True):
         show_photo(axis, np.tile(lab.lab_to_rgb(np.array(color, np.float32)), (8, 8, 1)), name)
-        axis.title.set_fontsize(8)
+        axis.title.set_fontsize(9)
     return figure
 
 
@@ -375,6 +381,7 @@ def colorfulness_of_photos(truth, predicted):
     for (name, values), marker in zip(predicted.items(), "o^s", strict=False):
         axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
     axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
+    axis.set_title("Below the line: paler than the truth")
     axis.legend(loc="upper left")
     return figure
 
@@ -397,6 +404,7 @@ def loss_curves(histories):
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
     axes[0, 1].set(xlabel="minutes of training")
     axes[0, 1].legend()
+    figure.suptitle("Plain MSE on validation photos, by epoch and by the clock")
     return figure
 
 

@@ -21,7 +21,7 @@ ORDER = [
     ["batches", "losses", "models", "checkpoints", "runs"],
     ["training"],
     ["scores", "evaluation", "colorize"],
-    ["figures"],
+    ["figures", "exercises"],
     ["notebooks", "__main__"],
 ]
 RANK = {name: (row, column) for row, names in enumerate(ORDER) for column, name in enumerate(names)}
