@@ -152,6 +152,11 @@ class Run:
         found = self.newest()
         if found is None or not found.state.best_epoch:
             raise ColorlibError(self._missing())
+        if found.state.identity["model"] != self.model_name:
+            raise ColorlibError(
+                f"{self.folder} holds a run of {found.state.identity['model']}, not of {self.model_name}. "
+                f"Move it to {self.folder.with_name(found.state.identity['model'])}."
+            )
         model = build(self.model_name, _settings_of(found.state, self._asked))
         restore(model, found.best_arrays, self.model_name)
         return model

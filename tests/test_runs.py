@@ -307,6 +307,13 @@ def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
 # The lock, and what is shown.
 
 
+def test_a_run_moved_to_the_place_of_another_model_is_refused_and_named(chosen):
+    write(chosen, (2,), name="baseline")
+    (chosen.results_folder / "runs" / "baseline").rename(chosen.results_folder / "runs" / "rebalanced")
+    with pytest.raises(ColorlibError, match="rebalanced holds a run of baseline, not of rebalanced"):
+        runs.Run(chosen, "rebalanced").build_model()
+
+
 def test_a_second_training_of_the_same_run_is_refused(chosen):
     run = runs.Run(chosen, "baseline")
     with run.locked():
