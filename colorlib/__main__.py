@@ -149,10 +149,10 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _fork(options: argparse.Namespace) -> None:
-    from colorlib import notebooks
+    from colorlib import badges
 
-    changed = notebooks.fork(options.repository)
-    print(f"{len(changed)} files rewritten: badges and setup cells now point to {notebooks.repository()}.")
+    changed = badges.fork(options.repository)
+    print(f"{len(changed)} files rewritten: badges and setup cells now point to {badges.repository()}.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import jupytext
 import nbformat
 import pytest
 
-from colorlib import ColorlibError, __main__, notebooks, settings
+from colorlib import ColorlibError, __main__, badges, notebooks, settings
 
 PYPROJECT = Path(notebooks.ROOT / "pyproject.toml")
 SCRIPT = '# %% [markdown]\n# # One\n\n# %% tags=["nbval-check-output"]\nprint(1 + 1)\n'
@@ -30,6 +30,7 @@ def project(tmp_path, monkeypatch):
     for name in ("01_one", "02_two"):
         (folder / "notebooks" / f"{name}.py").write_text(SCRIPT)
     monkeypatch.setattr(notebooks, "ROOT", folder)
+    monkeypatch.setattr(badges, "ROOT", folder)
     monkeypatch.setattr(notebooks, "_run_one", run_one)
     git(folder, "init", "-q")
     return folder
@@ -112,7 +113,7 @@ def test_colab_opens_the_trainings_with_a_gpu(project):
 
 @pytest.fixture
 def pages(project):
-    old = notebooks.repository()
+    old = badges.repository()
     badge = f"https://colab.research.google.com/github/{old}/blob/main/notebooks/01_one.ipynb"
     other = f"https://github.com/{old}-of-others"
     (project / "README.md").write_text(f"[badge]({badge}) <https://github.com/{old}.git> {other}\r\n")
@@ -133,12 +134,12 @@ def pages(project):
     ],
 )
 def test_a_fork_rewrites_every_badge_page_and_setup_cell(pages, remote, argument, capsys):
-    old = notebooks.repository()
+    old = badges.repository()
     if remote:
         git(pages, "remote", "add", "origin", remote)
     assert __main__.main(["fork", *([argument] if argument else [])]) == 0
     assert "4 files rewritten" in capsys.readouterr().out
-    assert notebooks.repository() == "someone/their-course"
+    assert badges.repository() == "someone/their-course"
     readme = (pages / "README.md").read_bytes().decode()
     assert (
         "github/someone/their-course/blob/main" in readme and "<https://github.com/someone/their-course.git>" in readme
@@ -148,7 +149,7 @@ def test_a_fork_rewrites_every_badge_page_and_setup_cell(pages, remote, argument
     for half in ("01_one.py", "01_one.ipynb"):
         assert "https://github.com/someone/their-course" in (pages / "notebooks" / half).read_text()
     assert notebooks.in_step("01_one")
-    assert notebooks.fork("someone/their-course") == [], "a second time there is nothing to do"
+    assert badges.fork("someone/their-course") == [], "a second time there is nothing to do"
 
 
 @pytest.mark.parametrize("remote", ["", "https://gitlab.com/someone/course"])
