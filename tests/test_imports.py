@@ -22,7 +22,7 @@ ORDER = [
     ["training"],
     ["scores", "evaluation", "colorize"],
     ["figures", "exercises"],
-    ["notebooks", "__main__"],
+    ["badges", "notebooks", "__main__"],
 ]
 RANK = {name: (row, column) for row, names in enumerate(ORDER) for column, name in enumerate(names)}
 
