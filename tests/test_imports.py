@@ -21,8 +21,8 @@ ORDER = [
     ["batches", "losses", "models", "checkpoints", "runs"],
     ["training"],
     ["scores", "evaluation", "colorize"],
-    ["figures"],
-    ["notebooks", "__main__"],
+    ["figures", "exercises"],
+    ["badges", "notebooks", "__main__"],
 ]
 RANK = {name: (row, column) for row, names in enumerate(ORDER) for column, name in enumerate(names)}
 

@@ -6,9 +6,11 @@ import errno
 import os
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_run
 
 from colorlib import ColorlibError, files, runs, settings, training
@@ -228,7 +230,7 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
 
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
-    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"head_stride": 2}, {"flip": False}, {"rotation": 1.0}),
+    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "half"}, {"flip": False}, {"rotation": 1.0}),
     *({"schedule": "constant"}, {"weights": "imagenet"}),
 ]
 
@@ -307,6 +309,13 @@ def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
 # The lock, and what is shown.
 
 
+def test_a_run_moved_to_the_place_of_another_model_is_refused_and_named(chosen):
+    write(chosen, (2,), name="baseline")
+    (chosen.results_folder / "runs" / "baseline").rename(chosen.results_folder / "runs" / "rebalanced")
+    with pytest.raises(ColorlibError, match="rebalanced holds a run of baseline, not of rebalanced"):
+        runs.Run(chosen, "rebalanced").build_model()
+
+
 def test_a_second_training_of_the_same_run_is_refused(chosen):
     run = runs.Run(chosen, "baseline")
     with run.locked():
@@ -340,3 +349,33 @@ def test_no_file_of_a_run_names_a_folder_of_this_machine(chosen, tmp_path):
     run = write(chosen, [1, 2])
     for path in run.folder.iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("capability", "flags", "of_vgg16", "of_b7"),
+    [
+        ((7, 5), "", "mixed_float16", "mixed_float16"),  # Colab's T4
+        ((8, 0), "", "mixed_bfloat16", "mixed_bfloat16"),  # A100
+        ((6, 1), "avx512_bf16", None, None),
+        (None, "avx2 avx512_bf16", "mixed_bfloat16", None),  # no GPU
+        (None, "avx2", None, None),
+    ],
+)
+def test_half_precision_follows_the_machine(monkeypatch, capability, flags, of_vgg16, of_b7):
+    gpus = [] if capability is None else ["GPU:0"]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": capability})
+    monkeypatch.setattr(Path, "read_text", lambda path: flags)
+    assert runs.half_precision.__wrapped__("vgg16") == of_vgg16
+    assert runs.half_precision.__wrapped__("efficientnetb7") == of_b7
+
+
+def test_the_fast_form_is_one_setting(tmp_path):
+    built = {
+        form: runs.build("baseline", settings.load("sample", form=form, image_size=32, results_folder=tmp_path))
+        for form in ("paper", "fast")
+    }
+    assert built["paper"].get_layer("head").output.shape[1:3] == (32, 32)
+    assert built["fast"].get_layer("head").output.shape[1:3] == (16, 16)
+    sizes = {form: sum(int(np.prod(v.shape)) for v in model.trainable_variables) for form, model in built.items()}
+    assert sizes["fast"] < 0.4 * sizes["paper"]
