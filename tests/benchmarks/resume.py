@@ -282,15 +282,16 @@ def sizes(folder):
         model.save(folder / "whole.keras")
         whole = (folder / "whole.keras").stat().st_size
         tell(f"{name}: trainable parameters", trainable)
-        tell(f"{name}: bytes of a checkpoint", keeper.bytes)
+        size = (run.folder / "checkpoint-00000001.npz").stat().st_size
+        tell(f"{name}: bytes of a checkpoint", size)
         tell(
             f"{name}: checkpoint / (4 bytes × (3 × trainable + statistics))",
-            round(keeper.bytes / (4 * (2 * trainable + trained)), 4),
+            round(size / (4 * (2 * trainable + trained)), 4),
             at_most=1.05,
         )
         tell(
             f"{name}: checkpoint / Keras' whole-model file",
-            round(keeper.bytes / whole, 3),
+            round(size / whole, 3),
             **({"at_most": 0.36} if "b7" in name else {}),
         )
         tell(f"{name}: seconds to write a checkpoint, the best weights included", round(seconds, 2))
