@@ -1,6 +1,7 @@
 """Measures against hand-computed cases and independent references; answers; Table 1 from runs' records."""
 
 import dataclasses
+import tracemalloc
 import types
 
 import numpy as np
@@ -149,6 +150,19 @@ def test_streaming_in_other_batches_changes_nothing(split, small):
     np.testing.assert_array_equal(one.samples, other.samples)
 
 
+def test_memory_does_not_grow_with_the_photos(split, small):
+    def peak(times):
+        photos = dataclasses.replace(split, test=split.test[:6] * times)
+        tracemalloc.start()
+        evaluation.evaluate({}, photos, "test", small.replace(cache="none"), progress=False)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(1)  # what is made once: graphs, tables
+    assert peak(10) - peak(1) < 9 * 6 * SIZE**2 * 3  # far less than a byte for each value of each photo
+
+
 def test_models_are_marked_where_they_fail_to_beat_a_trivial_answer(split, small):
     answers = {"good": lambda L, ab: 0.9 * ab, "bad": lambda L, ab: -ab}
     got = evaluation.evaluate(answers, split, "test", small, progress=False)
@@ -198,7 +212,7 @@ def test_floors_on_real_photos(shared, tmp_path):
 
     with tarfile.open(shared / "photos" / "miniplaces-val.tar") as tar:
         tar.extractall(tmp_path, filter="data")
-    paths = sorted(tmp_path.glob("miniplaces/val/*.jpg"))[::10]
+    paths = sorted(tmp_path.glob("miniplaces/val/*.jpg"))[::25]
     photos = tuple(datasets.Photo(str(p.relative_to(tmp_path)), 0, p.name, "x") for p in paths)
     split = datasets.Split("miniplaces-val", tmp_path, tmp_path, photos, (), photos)
     got = evaluation.evaluate({}, split, "test", settings.load("sample", image_size=128, cache="none"), progress=False)
