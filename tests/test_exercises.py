@@ -45,7 +45,7 @@ MISTAKES = {
         "def chroma(c): return c[..., 1] ** 2 + c[..., 2] ** 2": "root is missing",
         "def chroma(c): return np.abs(c[..., 1]) + np.abs(c[..., 2])": "straight way",
         "def chroma(c): return np.linalg.norm(c, axis=-1)": "L is in it",
-        "def chroma(c): return np.hypot(c[1], c[2])": "last axis",
+        "def chroma(c): return np.hypot(c[1], c[2])": "a and b are",
         "def chroma(c): return np.hypot(c[..., 0], c[..., 1])": "for any gray 0",
     },
     "02.3": {
