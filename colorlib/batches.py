@@ -143,20 +143,35 @@ def _augmented(image, k, settings):
     return image
 
 
+@tf.function(jit_compile=True)
 def rotated(image, angle):
-    """uint8 RGB (size, size, 3) turned by an angle in radians about its middle; what lies outside is reflected."""
+    """uint8 RGB (size, size, 3) turned by an angle in radians about its middle; what lies outside is reflected.
+
+    Bilinear between the four pixels about each place, gathered by their numbers: compiled, a quarter of the time of
+    TensorFlow's ImageProjectiveTransform, which it agrees with to one level where a rounding falls the other way.
+    """
     size = image.shape[0]
-    middle, cosine, sine = (size - 1) / 2, tf.cos(angle), tf.sin(angle)
-    right, down = middle * (1 - cosine + sine), middle * (1 - cosine - sine)
-    turned = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(image, tf.float32)[None],
-        transforms=tf.stack([cosine, -sine, right, sine, cosine, down, 0.0, 0.0])[None],
-        output_shape=[size, size],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-    return _to_8_bit(turned[0])
+    pixels = tf.reshape(image, (size * size, 3))
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    away = tf.range(size, dtype=tf.float32) - (size - 1) / 2  # from the middle
+    x = cosine * away - sine * away[:, None] + (size - 1) / 2
+    y = sine * away + cosine * away[:, None] + (size - 1) / 2
+    left, top = tf.floor(x), tf.floor(y)
+    right_share, lower_share = (x - left)[..., None], (y - top)[..., None]
+
+    def inside(place):  # mirrored, the border pixel twice: -1 is 0 and `size` is size - 1
+        place = tf.maximum(place, -1 - place)
+        return tf.minimum(place, 2 * size - 1 - place)
+
+    def row(y):
+        left_one, right_one = (
+            tf.cast(tf.gather(pixels, inside(y) * size + inside(x)), tf.float32) for x in (columns, columns + 1)
+        )
+        return left_one + (right_one - left_one) * right_share
+
+    columns, rows = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
+    upper, lower = row(rows), row(rows + 1)
+    return _to_8_bit(upper + (lower - upper) * lower_share)
 
 
 @tf.function(jit_compile=True)

@@ -345,6 +345,22 @@ def learning_curve(history, column="loss", floors=None):
 
 
 @quiet
+def time_bars(parts):
+    """Milliseconds a photo, stacked: a bar for each form, of parts = {form: {part: milliseconds}}."""
+    figure, ((axes,),) = panels(height=0.9 + 0.5 * len(parts))
+    for i, part in enumerate(next(iter(parts.values()))):
+        widths = [times[part] for times in parts.values()]
+        before = [sum(list(times.values())[:i]) for times in parts.values()]
+        look = {"color": ("#56B4E9", "#E69F00")[i % 2], "hatch": ("", "//")[i % 2], "edgecolor": "white"}
+        bars = axes.barh(list(parts), widths, 0.6, before, label=part, **look)
+        axes.bar_label(bars, [f"{width:.1f}" for width in widths], label_type="center", color="black", fontsize=9)
+    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds for each photo of a training step", title="Where the time of a step goes")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@quiet
 def swatches(colors):
     """Named colors as squares. colors: name -> (L, a, b), L in [0, 100], a and b in ab units."""
     figure, axes = panels(1, len(colors), 1.6 * len(colors), 1.95)
@@ -372,17 +388,14 @@ def photo_table(rows, labels, size=1.7):
 @quiet
 def colorfulness_of_photos(truth, predicted):
     """Predicted colorfulness against the truth's, a point a photo. predicted: name -> (photos,); truth: (photos,)."""
-    figure, axes = panels(1, 1, 4.2, 4)
+    figure, axes = panels(1, 1, 6.2, 3.9)
     axis, top = axes[0, 0], 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
-    axis.plot([0, top], [0, top], color="0.5", linewidth=1)
-    axis.text(
-        top, top, "as colorful as the truth ", rotation=45, rotation_mode="anchor", ha="right", va="bottom", size=8
-    )
+    axis.plot([0, top], [0, top], color="0.5", linewidth=1, label="as colorful as the truth")
     for (name, values), marker in zip(predicted.items(), "o^s", strict=False):
         axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
     axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
     axis.set_title("Below the line: paler than the truth")
-    axis.legend(loc="upper left")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -390,7 +403,7 @@ def colorfulness_of_photos(truth, predicted):
 def loss_curves(histories):
     """The plain MSE of each run, by epoch and by minutes. histories: name -> rows of history.csv. The weighted loss of
     `rebalanced` is another quantity, and so not drawn; a ring marks the epoch whose weights are kept."""
-    figure, axes = panels(1, 2, 7.6, 3, sharey=True)
+    figure, axes = panels(1, 2, 8.6, 3, sharey=True)
     for (name, rows), dashes, color in zip(
         histories.items(), ("-", "--", "-."), STYLE["axes.prop_cycle"].by_key()["color"], strict=False
     ):
@@ -400,10 +413,11 @@ def loss_curves(histories):
             axis.plot(x, [row["val_mse"] for row in rows], dashes, color=color, label=name)
             axis.plot(x, [row["mse"] for row in rows], dashes, color=color, linewidth=0.8, alpha=0.7)
             axis.plot(x[best], rows[best]["val_mse"], "o", color=color, fillstyle="none", markersize=9)
+    axes[0, 1].plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="kept")
     axes[0, 0].set(xlabel="epoch", ylabel="plain MSE (thin: training)")
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
-    axes[0, 1].set(xlabel="minutes of training")
-    axes[0, 1].legend()
+    axes[0, 1].set(xlabel="minutes of training", xlim=(0, None))
+    axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     figure.suptitle("Plain MSE on validation photos, by epoch and by the clock")
     return figure
 

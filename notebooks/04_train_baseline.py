@@ -1,5 +1,8 @@
 # ---
 # jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -30,14 +33,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -45,7 +49,7 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import keras
 import numpy as np
-from colorlib import batches, datasets, figures, lab, models, scores, training
+from colorlib import batches, datasets, figures, lab, models, runs, scores, training
 
 split = datasets.prepare(settings)
 
@@ -77,13 +81,7 @@ print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 # little to few that know much. At five depths we tap it: the last layer before each halving.
 
 # %%
-network = models.build_colorizer(
-    settings.backbone,
-    settings.weights,
-    settings.image_size,
-    head_stride=settings.head_stride,
-    seed=settings.seed,
-)
+network = runs.build("baseline", settings)
 if settings.weights == "none":
     print("Random weights: this profile downloads nothing, so its backbone has never seen a photo.")
 figures.tap_maps(network, L[:1])

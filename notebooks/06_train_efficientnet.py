@@ -1,5 +1,8 @@
 # ---
 # jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -30,19 +33,22 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
+import dataclasses
+import time
 import keras
 import numpy as np
 from colorlib import batches, datasets, evaluation, figures, models, runs, scores, training
@@ -57,14 +63,7 @@ split = datasets.prepare(settings)
 # it at five depths as before, and build the same ladder.
 
 # %%
-network = models.build_colorizer(
-    settings.efficientnet,
-    settings.weights,
-    settings.image_size,
-    dropout=settings.dropout,
-    head_stride=settings.head_stride,
-    seed=settings.seed,
-)
+network = runs.build("efficientnet", settings)
 if settings.weights == "none":
     print(f"Random weights, and the small {settings.efficientnet}: this profile downloads nothing.")
 drawing = figures.ladder(network)
@@ -251,6 +250,62 @@ for name, history in paces.items():
 
 # %% [markdown]
 # Pace and number of epochs are two things. We report them apart (notebook 07).
+#
+# ## 7. The fast form
+#
+# Where does the time of a training step go? The **frozen** backbone only looks: one pass forward. The ladder learns:
+# forward, backward, and a change of its weights. It is small, but it works at high resolution, where there are many
+# pixels. So there is a second form of the same model:
+#
+# | | paper | fast |
+# |---|---|---|
+# | the head stands at | full size | half size; its ab are enlarged |
+# | the ladder's channels | as many as the taps have | at most 16, 32, 64, 128, finest first |
+# | the backbone computes in | float32 | half precision, where this machine gains by it |
+#
+# Your profile uses one of them (`settings.form`). Let us build both, and take the time of a step apart:
+
+
+# %%
+def milliseconds(action, times=5):
+    """Of one call, for each photo of the batch; the first call, which builds the graph, does not count."""
+    action()
+    begin = time.perf_counter()
+    for _ in range(times):
+        action()
+    return 1000 * (time.perf_counter() - begin) / times / len(few_L)
+
+
+# %%
+few_L, few_ab = next(iter(batches.evaluation(split, "train", settings)))
+parts = {}
+for form in ("paper", "fast"):
+    both = runs.build("efficientnet", settings.replace(form=form))
+    both.compile(keras.optimizers.Adam(1e-3), "mse")
+    looking = keras.Model(both.input, both.get_layer("rung0_conv").input)
+    seeing = milliseconds(lambda net=looking: net.predict_on_batch(few_L))
+    step = milliseconds(lambda net=both: net.train_on_batch(few_L, few_ab))
+    parts[form] = {"frozen backbone": seeing, "ladder and head": max(step - seeing, 0)}
+
+# %%
+bars = figures.time_bars(parts)
+figures.save(bars, "time_of_a_step", settings)
+bars
+
+# %% [markdown]
+# What is saved is nearly all ladder. But does it learn as well? Both forms, on the same few photos, for two epochs:
+
+# %%
+few = dataclasses.replace(split, train=split.train[:240], validation=split.validation[:40])
+for form in ("paper", "fast"):
+    folder = settings.results_folder / "forms" / form
+    short = settings.replace(form=form, epochs=2, results_folder=folder, keep_folder=None)
+    row = training.train("efficientnet", short, split=few, progress=False).history[-1]
+    losses_of_form = f"training loss {row['loss']:.4f}, validation loss {row['val_loss']:.4f}"
+    print(f"{form:6} {losses_of_form}, {row['seconds']:.1f} s")
+
+# %% [markdown]
+# Two epochs of few photos tell little. `tests/benchmarks/learning.py` compares the forms on 15,000.
 #
 # ## Exercises
 #

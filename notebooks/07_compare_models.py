@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/07_compare_models.ipynb)
 #
@@ -21,14 +32,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -178,7 +190,7 @@ Markdown(table.markdown)
 #
 # ### How sure is a number?
 #
-# Another 40 photos would give other numbers. The **bootstrap** asks how other: draw as many photos again from those we
+# Other photos would give other numbers. The **bootstrap** asks how other: draw as many photos again from those we
 # have, with replacement, and compute the number anew; do that a thousand times; the middle 95 % of the results is the
 # interval. For two models we draw the *same* photos for both (paired): a hard photo is hard for both.
 
@@ -198,7 +210,8 @@ print("test photos:", len(errors), " measures:", len(scores.MEASURES))
 # ## What the training looked like
 #
 # By epoch, and by the clock: an architecture that learns more in an epoch is no gain if its epochs take longer. The
-# curves show the plain MSE of all three, so that they can be compared; the ring is the best epoch of each.
+# curves show the plain MSE of all three, so that they can be compared. The ring is the epoch with the lowest validation
+# loss, whose weights are kept.
 
 # %%
 figure = figures.loss_curves({name: runs.Run(settings, name).history for name in table.ours})
@@ -208,22 +221,28 @@ figure
 # %% [markdown]
 # ## Typical photos, and the extremes
 #
-# No hand-picked pictures: the photos at the 5th, 50th and 95th percentile of the squared error of one model, then its
-# best and its worst.
+# No hand-picked pictures: we sort the photos by the squared error of the model with the lowest one, and show those at
+# the 5th, 50th and 95th percentile, then its best and its worst.
 
 # %%
 best = min(table.answers, key=lambda name: table.scores.value(name, "mse"))
-percentiles = {"5th percentile": 5, "median": 50, "95th percentile": 95}
-chosen = [table.scores.at_percentile(best, p) for p in percentiles.values()]
+error_of = table.scores.per_photo(best, "mse")
+print(f"Sorted by the squared error of {best}.")
+
+# %%
+chosen = [table.scores.at_percentile(best, p) for p in (5, 50, 95)]
 pictures = evaluation.pictures(table.answers, split, "test", settings, chosen)
-figure = figures.photo_table(pictures, list(percentiles))
+places = ["5th percentile", "median", "95th percentile"]
+labels = [f"{at}\nMSE {error_of[i]:.4f}" for at, i in zip(places, chosen, strict=True)]
+figure = figures.photo_table(pictures, labels)
 figures.save(figure, "triptychs", settings)
 figure
 
 # %%
 chosen = [table.scores.at_percentile(best, p) for p in (0, 100)]
 pictures = evaluation.pictures({best: table.answers[best]}, split, "test", settings, chosen)
-figure = figures.photo_table(pictures, ["best", "worst"])
+labels = [f"{at}\nMSE {error_of[i]:.4f}" for at, i in zip(("best", "worst"), chosen, strict=True)]
+figure = figures.photo_table(pictures, labels)
 figures.save(figure, "best_and_worst", settings)
 figure
 
@@ -231,7 +250,8 @@ figure
 # ## Which colors go wrong?
 #
 # The error by the true color, over the $ab$ plane. The middle, neutral gray, is easy: every model stays near it. The
-# farther out the true color, the larger the error. A mean over all pixels hides that.
+# farther out the true color, the larger the error. A mean over all pixels hides that. White: no pixel of the test
+# photos has that color.
 
 # %%
 planes = dict(zip(table.scores.answers, table.scores.plane, strict=True))
@@ -239,6 +259,9 @@ errors = {name: np.sqrt(planes[name]) for name in table.answers}
 figure = figures.ab_planes(errors, scores.BIN, "error, ab units", logarithmic=False)
 figures.save(figure, "error_over_ab", settings)
 figure
+
+# %% [markdown]
+# ## Too pale, or too bold?
 
 # %%
 predicted = {name: table.scores.per_photo(name, "colorfulness") for name in table.answers}
@@ -248,8 +271,8 @@ figures.save(figure, "colorfulness", settings)
 figure
 
 # %% [markdown]
-# Below the line, photos come out paler than they were. That is no bug: where a color cannot be known, the mean of all
-# that are possible has the smallest squared error, and the mean of many colors is nearly gray.
+# A point is a photo. Below the line, photos come out paler than they were. That is no bug: where a color cannot be
+# known, the mean of all that are possible has the smallest squared error, and the mean of many colors is nearly gray.
 #
 # ## Exercises
 #

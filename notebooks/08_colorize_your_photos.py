@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/08_colorize_your_photos.ipynb)
 #
@@ -20,14 +28,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -52,8 +61,7 @@ from colorlib.settings import MODELS
 # %% cellView="form"
 PHOTO = ""  # @param {type: "string"}
 paths = colorize.gather(PHOTO, settings)
-files = [path for path in paths if path.is_file()] or sorted(paths[0].rglob("*.*"))
-path = files[0]
+path = colorize.photos_in(paths)[0]
 
 # %% tags=["nbval-check-output"]
 photo = photos.read_whole(path)
@@ -123,8 +131,8 @@ figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.4
 # ### Colors that no screen can show
 #
 # The two are alike, but not the same. A very light pixel cannot also be very blue:
-# $L = 95$ with $b = -50$ is outside the [gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)
-# of sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes the lightness too.
+# $L = 90$ with $b = -50$ is outside the [gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)
+# of sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes lightness and hue.
 # `colorlib` keeps $L$ and the direction of $(a, b)$, and shrinks their length to what fits: by the
 # largest factor $k \le 1$ for which $(L, ka, kb)$ lies in sRGB.
 
@@ -134,15 +142,16 @@ def fits(color):
     return bool(np.all((lab.lab_to_linear(color) >= -1e-4) & (lab.lab_to_linear(color) <= 1.001)))
 
 
-color = np.array([95.0, 0.0, -50.0])
+color = np.array([90.0, 0.0, -50.0])
 k = max(k for k in np.linspace(0, 1, 1001) if fits(color * [1, k, k]))
 
 # %% tags=["nbval-check-output"]
 shrunk = lab.rgb_to_lab(colorize.in_gamut(color[None].astype(np.float32)))[0]
-print(f"k = {k:.2f}: b = {k * color[2]:.0f}, L = {color[0]:.0f}")
-print(f"colorlib:  b = {shrunk[2]:.0f}, L = {shrunk[0]:.0f}")
+print(f"asked for: L = {color[0]:.0f}, a = {color[1]:.0f}, b = {color[2]:.0f}")
+print(f"k = {k:.2f}:  L = {color[0]:.0f}, a = {k * color[1]:.0f}, b = {k * color[2]:.0f}")
+print(f"colorlib:  L = {shrunk[0]:.0f}, a = {abs(shrunk[1]):.0f}, b = {shrunk[2]:.0f}")
 clipped = lab.rgb_to_lab(lab.lab_to_rgb(color.astype(np.float32)))
-print(f"cut off:   b = {clipped[2]:.0f}, L = {clipped[0]:.0f}")
+print(f"cut off:   L = {clipped[0]:.0f}, a = {clipped[1]:.0f}, b = {clipped[2]:.0f}")
 
 # %% tags=["nbval-check-output"]
 L_after = lab.lightness(np.asarray(after, np.float32) / 255)
