@@ -86,7 +86,7 @@ MISTAKES = {
         "my_loss = grid_a": "Sum, over the cars",
     },
     "04.3": {"refused = [64]": "Halve 100", "refused = [100, 224]": "multiples of 16"},
-    "05.1": {'prediction = "red"': "neither gains", 'prediction = "blue"': "neither gains", "prediction = 1": "Write"},
+    "05.1": {'prediction = "red"': "neither gains", 'prediction = "green"': "neither gains", "prediction = 1": "Write"},
     "05.2": {
         "my_lambda = 0": "the other end",
         "my_lambda = 0.25": "how much of it",
