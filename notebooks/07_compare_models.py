@@ -177,7 +177,16 @@ print(f"one color: about {colorfulness(scores.to_rgb8(L, one_color)):.0f}")
 #   compares small neighborhoods: 1 where they are the same. It looks at structure, which is nearly all in $L$; so even
 #   a gray answer scores high.
 # - **ΔE00** is the distance of two colors as an eye sees it: about 1 can just be noticed. Less is better.
-#
+
+# %%
+two = {"all gray": gray, "one color": one_color}
+sums = scores.score(L, ab, list(two.values()), weights=np.ones(scores.SIDE**2))[0]
+for name, row in zip(two, sums, strict=True):
+    values = dict(zip(scores.MEASURES, row, strict=True))
+    shown = [f"{values[measure]:.2f}" for measure in ("psnr", "ssim", "delta_e")]
+    print("{:10} PSNR {} dB, SSIM {}, ΔE00 {}".format(name, *shown))
+
+# %% [markdown]
 # ## Table 1
 #
 # Now all models on all test photos, with four answers that need no training of a network:
