@@ -328,7 +328,7 @@ if always_b is not ...:
 
 # %% [markdown]
 # **Exercise 2: break a measure.** Colorfulness needs the *sign* of its two opponent channels. Write it with their
-# absolute values instead. What does it then say of red, green and blue stripes?
+# absolute values instead. The check tries it on stripes of red, green and blue.
 
 
 # %% tags=["exercise"]
