@@ -21,7 +21,6 @@ from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, colab, files, lab, photos, runs, sample
-from colorlib.download import write
 from colorlib.settings import MODELS
 
 BATCH = 8  # photos a forward pass
@@ -276,7 +275,7 @@ def _downloaded(address, folder):
     except requests.RequestException as error:
         raise ColorlibError(f"{address} could not be downloaded: {error}") from None
     path = folder / (Path(urllib.parse.unquote(urllib.parse.urlparse(address).path)).name or "photo")
-    write(path, response.content)
+    files.put(path, response.content)
     return path
 
 

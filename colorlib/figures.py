@@ -337,7 +337,8 @@ def learning_curve(history, column="loss", floors=None):
     axes.plot(epochs[best], validation[best], "o", color="0.2", fillstyle="none", markersize=11, label="best epoch")
     for name, value in (floors or {}).items():
         axes.axhline(value, color="0.5", linestyle=":", linewidth=1.5)
-        axes.text(epochs[-1], value, name, ha="right", va="bottom", color="0.35", size=9)
+        place = axes.get_yaxis_transform()  # beside the axes, where no curve crosses the words
+        axes.text(1.01, value, name.replace(", ", ",\n"), transform=place, va="center", color="0.35", size=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel=column.replace("_", " "), ylim=(0, None))
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9)

@@ -241,9 +241,13 @@ print("ab", ab.shape, ab.dtype.name)
 # turned photo leaves empty is filled with its mirror image. Here is one photo, five times over.
 # Below each: its L.
 #
-# > **What the paper says, and what we do.** "Augmented with randomized rotations and horizontal
-# > flipping". The angle is not given; ± 20° is ours. We turn the *RGB* photo, before Lab: so L and
-# > ab can never be turned apart.
+# > **What the paper says, and what we do**
+# >
+# > - *Augmented with randomized rotations and horizontal flipping.* The angle is not given; ± 20° is
+# >   ours. We turn the *RGB* photo, before Lab: so L and ab can never be turned apart.
+# > - *Already 224 × 224 - the same as the batch size.* The photos of Places365 are 256 × 256 (the
+# >   paper says so elsewhere) and are resized. 224 is the size of the model's input. How many photos
+# >   make a batch, the paper does not say: 32 is ours.
 
 
 # %%

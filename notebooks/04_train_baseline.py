@@ -181,13 +181,13 @@ by_keras = float(keras.losses.MeanSquaredError()(ab[:1], gray[:1]))
 print("the same:", bool(np.isclose(eq1(ab[0], gray[0]), by_keras, rtol=1e-4)))
 
 # %% [markdown]
-# Now a car. In gray photos, red cars, blue cars and white cars can look alike. Let the truth be
-# *red* in 6 photos of 10, *blue* in 3 and *white* in 1. The network sees the same gray car each
+# Now a car. In gray photos, red cars, green cars and silver cars can look alike. Let the truth be
+# *red* in 6 photos of 10, *green* in 3 and *silver* in 1. The network sees the same gray car each
 # time, so it can give but one answer. Which one has the lowest Eq. 1?
 
 # %%
-cars = {"red": (45, 60, 40), "blue": (45, 10, -40), "white": (45, 0, 0)}
-share = {"red": 0.6, "blue": 0.3, "white": 0.1}
+cars = {"red": (45, 60, 45), "green": (45, -40, 40), "silver": (45, 0, 0)}
+share = {"red": 0.6, "green": 0.3, "silver": 0.1}
 
 
 def expected_loss(a, b):
@@ -369,10 +369,10 @@ def lands(table):
 
 exercises.check(
     my_loss,
-    lambda table: np.shape(table) == grid_a.shape and lands(table) == (60, 40),
+    lambda table: np.shape(table) == grid_a.shape and lands(table) == (60, 45),
     (lambda table: np.shape(table) != grid_a.shape, "One number for every answer: a table like `loss`."),
     (lambda table: lands(table) == (best_a, best_b), "It is still best at the mean: are the squares gone?"),
-    (lambda table: lands(table) == (10, 0), "All cars count the same here: `share` is missing."),
+    (lambda table: lands(table) == (0, 40), "All cars count the same here: `share` is missing."),
     otherwise="Sum, over the cars, share · (|a - a of the car| + |b - b of the car|).",
 )
 
@@ -382,8 +382,8 @@ exercises.check(
 # ```python
 # my_loss = sum(share[c] * (abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2])) for c in cars)
 # ```
-# It is best at (60, 40), red itself. Absolute values are lowest at the *median* of each channel. Where more than half
-# of the cars are red, that is red, however blue the others are: the majority wins, and nothing is mixed.
+# It is best at (60, 45), red itself. Absolute values are lowest at the *median* of each channel. Where more than half
+# of the cars are red, that is red, however green the others are: the majority wins, and nothing is mixed.
 # </details>
 
 # %% [markdown]

@@ -133,12 +133,12 @@ print("all weights 1 give Eq. 1:", bool(agree))
 #
 # ## 3. The red car again
 #
-# In notebook 04, six cars of ten were red, three blue, one white, and the best answer under Eq. 1 was their mean.
+# In notebook 04, six cars of ten were red, three green, one silver, and the best answer under Eq. 1 was their mean.
 # Under Eq. 2 each car counts with its weight. What is the best answer now?
 
 # %%
-cars = {"red": (45, 60, 40), "blue": (45, 10, -40), "white": (45, 0, 0)}
-share = {"red": 0.6, "blue": 0.3, "white": 0.1}
+cars = {"red": (45, 60, 45), "green": (45, -40, 40), "silver": (45, 0, 0)}
+share = {"red": 0.6, "green": 0.3, "silver": 0.1}
 
 
 def best_answer(weight):
@@ -157,7 +157,7 @@ answers = {"Eq. 1's best answer": (45, *under_eq1), "Eq. 2's best answer": (45, 
 figures.swatches({**{f"{car}, v = {v_of_car[car]:.2f}": cars[car] for car in cars}, **answers})
 
 # %% [markdown]
-# It is still a mean, but a *weighted* one: cars of rare colors pull harder, the white one hardly pulls at all. Which
+# It is still a mean, but a *weighted* one: cars of rare colors pull harder, the silver one hardly pulls at all. Which
 # way the answer moves depends on which of the colors is rarest in *these* training photos.
 # [Rebalancing](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rebalancing)
 # does not know the truth better. It only prefers to be wrong in color.
@@ -256,20 +256,20 @@ print(f"colorfulness on validation photos: predicted {colorful:.1f}, true {truth
 from colorlib import exercises
 
 # %% [markdown]
-# **Exercise 1: predict, then run.** Give the *white* car a weight of 0, and the two others 1. Which way does the best
-# answer move from Eq. 1's: towards *red*, towards *blue*, or straight *away* from gray?
+# **Exercise 1: predict, then run.** Give the *silver* car a weight of 0, and the two others 1. Which way does the best
+# answer move from Eq. 1's: towards *red*, towards *green*, or straight *away* from gray?
 
 # %% tags=["exercise"]
-prediction = ...  # "red", "blue" or "away"
+prediction = ...  # "red", "green" or "away"
 
 # %% cellView="form" tags=["check", "nbval-check-output"]
 # @title Check exercise 1
-moved = best_answer({"red": 1, "blue": 1, "white": 0})
+moved = best_answer({"red": 1, "green": 1, "silver": 0})
 exercises.check(
     prediction,
     "away",
-    (lambda way: way in ("red", "blue"), "There are still two red cars for a blue one: neither gains."),
-    otherwise='Write "red", "blue" or "away".',
+    (lambda way: way in ("red", "green"), "There are still two red cars for a green one: neither gains."),
+    otherwise='Write "red", "green" or "away".',
 )
 if prediction is not ...:
     print("from", under_eq1, "to", moved)
@@ -280,7 +280,7 @@ if prediction is not ...:
 # ```python
 # prediction = "away"
 # ```
-# From (39, 12) to (43, 13). The white car lies at (0, 0). To leave it out makes the mean longer, and turns it nowhere.
+# From (24, 39) to (27, 43). The silver car lies at (0, 0). To leave it out makes the mean longer, and turns it nowhere.
 # </details>
 
 # %% [markdown]

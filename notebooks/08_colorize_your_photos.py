@@ -104,8 +104,8 @@ figures.before_after(before, after)
 figures.photo_row([before, after], ["before", "after"], columns=2, size=3.4)
 
 # %% [markdown]
-# The `sample` models have seen five photographs, for a minute each. They know oranges and skies from those five, and
-# little else: expect strange colors. Models of the `classroom` and `paper` profiles have seen thousands.
+# The `sample` models have seen four photographs, for a minute each. They know the colors of those four, and little
+# else: expect strange colors. Models of the `classroom` and `paper` profiles have seen thousands.
 #
 # ## How it works
 #

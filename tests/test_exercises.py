@@ -45,7 +45,7 @@ MISTAKES = {
         "def chroma(c): return c[..., 1] ** 2 + c[..., 2] ** 2": "root is missing",
         "def chroma(c): return np.abs(c[..., 1]) + np.abs(c[..., 2])": "straight way",
         "def chroma(c): return np.linalg.norm(c, axis=-1)": "L is in it",
-        "def chroma(c): return np.hypot(c[1], c[2])": "last axis",
+        "def chroma(c): return np.hypot(c[1], c[2])": "a and b are",
         "def chroma(c): return np.hypot(c[..., 0], c[..., 1])": "for any gray 0",
     },
     "02.3": {
@@ -86,7 +86,7 @@ MISTAKES = {
         "my_loss = grid_a": "Sum, over the cars",
     },
     "04.3": {"refused = [64]": "Halve 100", "refused = [100, 224]": "multiples of 16"},
-    "05.1": {'prediction = "red"': "neither gains", 'prediction = "blue"': "neither gains", "prediction = 1": "Write"},
+    "05.1": {'prediction = "red"': "neither gains", 'prediction = "green"': "neither gains", "prediction = 1": "Write"},
     "05.2": {
         "my_lambda = 0": "the other end",
         "my_lambda = 0.25": "how much of it",
