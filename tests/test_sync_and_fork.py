@@ -111,6 +111,22 @@ def test_colab_opens_the_trainings_with_a_gpu(project):
     assert book(project).metadata.accelerator == "GPU" and book(project).metadata.colab.gpuType == "T4"
 
 
+def test_ctrl_c_in_the_series_is_an_interruption_and_no_traceback(tmp_path, monkeypatch, capsys):
+    class Client:  # as nbclient leaves itself after Ctrl-C
+        km = None
+
+        def __init__(self, *arguments, **options):
+            pass
+
+        def execute(self, **options):
+            raise AssertionError
+
+    monkeypatch.setattr(notebooks, "NotebookClient", Client)
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
+    assert __main__.main(["notebooks", "--profile", "sample"]) == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().err
+
+
 @pytest.fixture
 def pages(project):
     old = badges.repository()
