@@ -234,6 +234,10 @@ print("ab", ab.shape, ab.dtype.name)
 # > **What the paper says, and what we do.** "Augmented with randomized rotations and horizontal
 # > flipping". The angle is not given; ± 20° is ours. We turn the *RGB* photo, before Lab: so L and
 # > ab can never be turned apart.
+# >
+# > It also says that its photos "were already 224 x 224 - the same as the batch size". One page
+# > earlier it calls them 256 x 256, and that is how Places365 publishes them. We resize to 224 × 224.
+# > That is the size of the input; how many photos a batch holds is another number, and ours.
 
 
 # %%
