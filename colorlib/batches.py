@@ -32,7 +32,9 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     Gives (L / 100, ab / 128), float32 (batch, size, size, 1) and (batch, size, size, 2), size = settings.image_size.
     Epoch e is the steps e·s … e·s + s - 1, s = `steps_per_epoch(split, settings)`: each photo once, in an order of its
     own. Photos are flipped with p = 0.5 (settings.flip) and rotated by a uniform angle of ± settings.rotation degrees
-    with reflected borders, before Lab.
+    with reflected borders, before Lab. The last settings.upright_epochs, at most half of all, rotate nothing: a rotated
+    photo is a little blurred, and a model whose batch normalisation knows blurred photos alone is worse on sharp ones
+    (MiniPlaces: validation MSE 0.00899, and 0.00892 with the statistics of sharp photos).
 
     rgb: give uint8 RGB (batch, size, size, 3) in place of (L, ab), where Lab is left to an accelerator.
     Raises `ColorlibError` for an empty split and for a cache that does not fit.
@@ -41,8 +43,10 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
     load = _loader(split, "train", settings)
 
+    upright_from = count * (settings.epochs - min(settings.upright_epochs, settings.epochs // 2))
+
     def photo(k):
-        pixels = _augmented(load(_index(k, count, settings.seed)), k, settings)
+        pixels = _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
         return k, (pixels if rgb else _model_input(pixels))
 
     stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=tf.data.AUTOTUNE)
@@ -132,31 +136,47 @@ def _to_8_bit(image):
     return tf.cast(image + 0.5, tf.uint8)
 
 
-def _augmented(image, k, settings):
-    """Flipped and rotated at random: two numbers in [0, 1) that depend on (seed, k) alone."""
+def _augmented(image, k, settings, rotates):
+    """Flipped and, where it is wanted, rotated at random: two numbers in [0, 1) that depend on (seed, k) alone."""
     seed = tf.stack([tf.constant(settings.seed, tf.int64), k])
     draw = tf.random.stateless_uniform([2], seed, alg="philox")
     if settings.flip:
         image = tf.cond(draw[0] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
     if settings.rotation:
-        image = rotated(image, (2 * draw[1] - 1) * np.pi / 180 * settings.rotation)
+        angle = (2 * draw[1] - 1) * np.pi / 180 * settings.rotation
+        image = tf.cond(rotates, lambda: rotated(image, angle), lambda: image)
     return image
 
 
+@tf.function(jit_compile=True)
 def rotated(image, angle):
-    """uint8 RGB (size, size, 3) turned by an angle in radians about its middle; what lies outside is reflected."""
+    """uint8 RGB (size, size, 3) turned by an angle in radians about its middle; what lies outside is reflected.
+
+    Bilinear between the four pixels about each place, gathered by their numbers: compiled, a quarter of the time of
+    TensorFlow's ImageProjectiveTransform, which it agrees with to one level where a rounding falls the other way.
+    """
     size = image.shape[0]
-    middle, cosine, sine = (size - 1) / 2, tf.cos(angle), tf.sin(angle)
-    right, down = middle * (1 - cosine + sine), middle * (1 - cosine - sine)
-    turned = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(image, tf.float32)[None],
-        transforms=tf.stack([cosine, -sine, right, sine, cosine, down, 0.0, 0.0])[None],
-        output_shape=[size, size],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-    return _to_8_bit(turned[0])
+    pixels = tf.reshape(image, (size * size, 3))
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    away = tf.range(size, dtype=tf.float32) - (size - 1) / 2  # from the middle
+    x = cosine * away - sine * away[:, None] + (size - 1) / 2
+    y = sine * away + cosine * away[:, None] + (size - 1) / 2
+    left, top = tf.floor(x), tf.floor(y)
+    right_share, lower_share = (x - left)[..., None], (y - top)[..., None]
+
+    def inside(place):  # mirrored, the border pixel twice: -1 is 0 and `size` is size - 1
+        place = tf.maximum(place, -1 - place)
+        return tf.minimum(place, 2 * size - 1 - place)
+
+    def row(y):
+        left_one, right_one = (
+            tf.cast(tf.gather(pixels, inside(y) * size + inside(x)), tf.float32) for x in (columns, columns + 1)
+        )
+        return left_one + (right_one - left_one) * right_share
+
+    columns, rows = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
+    upper, lower = row(rows), row(rows + 1)
+    return _to_8_bit(upper + (lower - upper) * lower_share)
 
 
 @tf.function(jit_compile=True)

@@ -4,8 +4,6 @@ A file is a NumPy archive (.npz) without pickles, so that loading it executes no
 comment) are the SHA-256 of all before them: one look tells whole from torn, truncated or bit-flipped.
 """
 
-import contextlib
-import errno
 import hashlib
 import io
 import json
@@ -17,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError
+from colorlib import ColorlibError, files
 
 RETRY_SECONDS = 60.0  # between two tries to reach a second folder that fails
 DIGEST = 32
@@ -76,44 +74,6 @@ def peek(path: Path) -> dict:
             raise
         except Exception as error:  # zip, zlib, NumPy and JSON each raise their own
             raise Damaged("it is torn" if path.stat().st_size else "it is empty") from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that at any moment its place holds all of the old or all of the new one. Raises OSError."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("wb") as file:
-            _write(file, data)
-        _verify(aside, data)
-        aside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name, too, must outlast a power cut
-    finally:
-        os.close(folder)
-
-
-def rewrite(path: Path, data: bytes) -> None:
-    """Write over a file in place, and verify it. Raises OSError; the file is torn then."""
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
-        _write(file, data)
-        file.truncate()
-    _verify(path, data)
-
-
-def _write(file, data):
-    file.write(data)
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _verify(path, data):
-    if path.read_bytes() != data:
-        raise OSError(errno.EIO, "what was written reads back differently")
 
 
 def say(text: str) -> None:
@@ -218,7 +178,7 @@ class Copier:
 
     def _put(self, home, name, data):
         self._slots[name] = None
-        rewrite(home / name, data)
+        files.rewrite(home / name, data)
         self._slots[name] = (unpack(data)[0], digest_of(data))
 
 

@@ -72,6 +72,11 @@ def lasting_folder(name: str = "") -> Path:
     return folder
 
 
+def on_drive(folder: Path) -> bool:
+    """Whether a folder lies on the mounted Google Drive, where reading or writing many small files takes hours."""
+    return folder.resolve().is_relative_to(DRIVE.resolve())
+
+
 def upload(folder: Path) -> list[Path]:
     """Files that the reader picks from their own computer, on Colab, written into `folder`. Returns their paths.
 
@@ -144,6 +149,8 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
     settings = settings_module.load(profile, on_colab=on_colab, data=data)
     gpu = accelerator()
     _small_figures()
+    if on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
+        settings = dataclasses.replace(settings, data_folder=DRIVE.parent / "colorlib-data")
     print(f"Profile      {settings.profile}")
     print(f"Data         {_data_name(settings)}")
     print(f"Results      {_results_name(settings)}")

@@ -57,7 +57,7 @@ def train(model_name: str, settings: Settings, split=None, prior=None, progress:
             size, batch = settings.image_size, settings.batch_size
             raise ColorlibError(
                 f"A batch of {batch} photos of {size} x {size} pixels does not fit in memory. Lower batch_size, say to "
-                f"{max(1, batch // 2)}; or take head_stride 2, or, on a GPU, dtype mixed_float16. Other "
+                f"{max(1, batch // 2)}; or take form fast, or, on a GPU, dtype mixed_float16. Other "
                 "settings are another training: it then starts afresh, in another results folder."
             ) from error
     return run

@@ -5,7 +5,6 @@ import io
 import os
 import pickle
 import random
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from colorlib import ColorlibError, checkpoints
+from colorlib import ColorlibError, checkpoints, files
 from colorlib.checkpoints import Damaged, pack, unpack
 
 
@@ -132,59 +131,6 @@ def test_loading_executes_nothing(tmp_path, monkeypatch):
     assert (tmp_path / "exploded").exists()  # the bomb is one
 
 
-# Writing.
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file.npz"
-    checkpoints.write_whole(path, b"old")
-    for fault in (OSError(errno.ENOSPC, "No space left on device"), None):
-
-        def write(file, data, fault=fault):
-            file.write(data[:-1])  # one byte is missing, and nobody says so
-            if fault:
-                raise fault
-
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, "_write", write)
-            with pytest.raises(OSError, match=r"No space left|reads back differently"):
-                checkpoints.write_whole(path, b"new and longer")
-    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["file.npz"]
-
-
-def test_rewriting_keeps_the_file_itself(tmp_path):
-    path = tmp_path / "a.npz"
-    checkpoints.rewrite(path, b"long content")
-    before = path.stat().st_ino
-    checkpoints.rewrite(path, b"short")
-    assert path.read_bytes() == b"short" and path.stat().st_ino == before
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("needs the right to mount a small file system")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_a_full_file_system(small_disk):
-    path = small_disk / "file.npz"
-    data = pack(meta(1), arrays(size=180))  # 130 KB: a second one has no room beside it
-    checkpoints.write_whole(path, data)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoints.write_whole(path, pack(meta(2), arrays(size=200)))
-    assert path.read_bytes() == data and [p.name for p in small_disk.iterdir()] == ["file.npz"]
-
-
 # The copier.
 
 
@@ -265,7 +211,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_failing_drive_is_said_once_retried_and_caught_up(drive, said, monkeypatch, fault):
     copy_all(drive, [(meta(1), b"")])
-    real, tries = checkpoints._write, []
+    real, tries = files._write, []
 
     def failing(file, data):
         tries.append(1)
@@ -273,14 +219,14 @@ def test_a_failing_drive_is_said_once_retried_and_caught_up(drive, said, monkeyp
         raise fault
 
     copier = checkpoints.Copier(drive, "baseline")
-    monkeypatch.setattr(checkpoints, "_write", failing)
+    monkeypatch.setattr(files, "_write", failing)
     begin = time.monotonic()
     for step in (2, 3, 4):
         copier.offer(meta(step), pack(meta(step), arrays(step)), b"")
     assert time.monotonic() - begin < 1  # training is not held up
     until(lambda: len(tries) >= 3)
     assert on_drive(drive) == {"checkpoint-a.npz": 1}  # the torn one is the other
-    monkeypatch.setattr(checkpoints, "_write", real)
+    monkeypatch.setattr(files, "_write", real)
     until(lambda: copier._item is None)
     assert copier.close(5)
     assert on_drive(drive) == {"checkpoint-a.npz": 1, "checkpoint-b.npz": 4}
@@ -309,14 +255,14 @@ def test_a_drive_that_stays_away_is_told_at_the_end(drive, said):
 
 
 def test_a_slow_drive_holds_nothing_up_and_gets_the_latest(drive, said, monkeypatch):
-    real, gate, written = checkpoints._write, threading.Event(), []
+    real, gate, written = files._write, threading.Event(), []
 
     def slow(file, data):
         written.append(unpack(data)[0]["step"])
         assert gate.wait(20)
         real(file, data)
 
-    monkeypatch.setattr(checkpoints, "_write", slow)
+    monkeypatch.setattr(files, "_write", slow)
     copier = checkpoints.Copier(drive, "baseline")
     copier.offer(meta(1), pack(meta(1), arrays(1)), b"")
     until(lambda: written)

@@ -253,3 +253,30 @@ def test_the_accelerator_is_named_and_tensorflow_starts_quietly():
 
     names = colab.accelerator()
     assert bool(names) == bool(tf.config.list_physical_devices("GPU"))
+
+
+def test_photos_go_to_the_machine_s_own_disk_and_one_packed_file_to_drive(on_colab, tmp_path, monkeypatch):
+    """A whole session on a Colab whose project was cloned onto Drive, and a second one on a new machine."""
+    import shutil
+
+    import made_up
+    from server import Server
+
+    from colorlib import datasets, published
+
+    contents, recipes = made_up.published_sets()
+    monkeypatch.setattr(published, "DATA_SETS", recipes)
+    drive = on_colab.mount_point / "MyDrive"
+    monkeypatch.setenv("COLORLIB_DATA_FOLDER", str(drive / "colorization-course" / "data"))
+    with Server(contents) as server:
+        monkeypatch.setenv("COLORLIB_MIRROR", server.url)
+        first = datasets.prepare(colab.start("classroom"), progress=False)
+        asked = len(server.log)
+        assert first.folder == tmp_path / "content" / "colorlib-data" / "places365-val" / "photos"
+        files = [path.relative_to(drive).as_posix() for path in drive.rglob("*") if path.is_file()]
+        assert files == ["colorlib/classroom/places365-val-1-seed1.tar"]
+        shutil.rmtree(tmp_path / "content" / "colorlib-data")  # the session ended
+        second = datasets.prepare(colab.start("classroom"), progress=False)
+        assert len(server.log) == asked  # nothing is downloaded again
+    assert second == first
+    assert all(second.is_there(photo) for photo in (*second.train, *second.validation, *second.test))

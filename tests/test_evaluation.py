@@ -89,10 +89,10 @@ def test_bins_are_centred_on_multiples_of_ten():
         assert (row - middle, column - middle) == expected
 
 
-def test_classes_of_next_to_no_pixels_do_not_count():
-    counts = np.array([1.0, 3e7, 7e7])
-    assert scores.class_weights(counts) == pytest.approx([0, 100 / 30, 100 / 70])
-    assert scores.class_weights(np.array([1.0, 3.0])) == pytest.approx([4, 4 / 3])
+def test_a_class_of_one_pixel_weighs_as_much_as_any():
+    counts = np.array([1.0, 3e7, 0.0, 7e7])
+    total = counts.sum()
+    assert scores.class_weights(counts) == pytest.approx([total, total / 3e7, 0, total / 7e7])
 
 
 def test_colorfulness_has_signed_opponent_channels():

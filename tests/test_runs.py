@@ -6,12 +6,14 @@ import errno
 import os
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_run
 
-from colorlib import ColorlibError, checkpoints, runs, settings, training
+from colorlib import ColorlibError, files, runs, settings, training
 from colorlib.checkpoints import unpack
 
 STEPS_PER_EPOCH = 2
@@ -47,7 +49,7 @@ def write(chosen, steps, name="baseline", split="s" * 64, prior=None, finish=Fal
     return run
 
 
-def files(run, pattern="*"):
+def files_of(run, pattern="*"):
     return sorted(path.name for path in run.folder.glob(pattern))
 
 
@@ -76,7 +78,7 @@ def test_nothing_there(chosen):
 
 def test_the_last_two_checkpoints_and_their_best_weights_are_kept(chosen):
     run = write(chosen, [1, 2, 3, 4, 5])
-    assert files(run, "*.npz") == [
+    assert files_of(run, "*.npz") == [
         *("best-0001.npz", "best-0002.npz", "checkpoint-00000004.npz", "checkpoint-00000005.npz")
     ]
     found = run.newest()
@@ -89,7 +91,7 @@ def test_every_file_is_whole_and_has_a_checksum(chosen):
     run = write(chosen, [1, 2, 3])
     for path in run.folder.glob("*.npz"):
         unpack(path.read_bytes())
-    assert files(run, ".*") == []
+    assert files_of(run, ".*") == []
 
 
 def test_history_csv_has_one_row_an_epoch_over_interruptions(chosen):
@@ -158,7 +160,7 @@ def test_the_copy_serves_when_the_local_disk_is_gone(kept):
     assert found.state.step == 3 and found.place == " in MyDrive/colorlib"
     assert found.best_arrays["model/kernel"][0, 0] == 2
     write(kept, [4, 5])
-    assert files(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+    assert files_of(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
 
 
 def test_the_newest_good_checkpoint_of_either_place_wins(kept, capsys):
@@ -205,7 +207,7 @@ def test_delete_forgets_both(kept):
 def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
     run = runs.Run(chosen, "baseline")
     state = runs.State(runs.identity_of("baseline", chosen, "s"), {}, STEPS_PER_EPOCH)
-    real = checkpoints._write
+    real = files._write
 
     def full(file, data):
         file.write(data[:100])
@@ -215,10 +217,10 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
         keeper = runs.Keeper(run, state)
         assert [keeper.save(arrays(1))] == [True]
         state.step = 2
-        monkeypatch.setattr(checkpoints, "_write", full)
+        monkeypatch.setattr(files, "_write", full)
         assert not keeper.save(arrays(2))
-        monkeypatch.setattr(checkpoints, "_write", real)
-        assert run.newest().state.step == 0 and files(run, ".*") == []
+        monkeypatch.setattr(files, "_write", real)
+        assert run.newest().state.step == 0 and files_of(run, ".*") == []
         state.step = 3
         assert keeper.save(arrays(3)) and run.newest().state.step == 3
     assert "no checkpoint could be written: No space left on device. Training goes on" in capsys.readouterr().out
@@ -228,7 +230,7 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
 
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
-    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"head_stride": 2}, {"flip": False}, {"rotation": 1.0}),
+    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "half"}, {"flip": False}, {"rotation": 1.0}),
     *({"schedule": "constant"}, {"weights": "imagenet"}),
 ]
 
@@ -307,6 +309,13 @@ def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
 # The lock, and what is shown.
 
 
+def test_a_run_moved_to_the_place_of_another_model_is_refused_and_named(chosen):
+    write(chosen, (2,), name="baseline")
+    (chosen.results_folder / "runs" / "baseline").rename(chosen.results_folder / "runs" / "rebalanced")
+    with pytest.raises(ColorlibError, match="rebalanced holds a run of baseline, not of rebalanced"):
+        runs.Run(chosen, "rebalanced").build_model()
+
+
 def test_a_second_training_of_the_same_run_is_refused(chosen):
     run = runs.Run(chosen, "baseline")
     with run.locked():
@@ -340,3 +349,33 @@ def test_no_file_of_a_run_names_a_folder_of_this_machine(chosen, tmp_path):
     run = write(chosen, [1, 2])
     for path in run.folder.iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("capability", "flags", "of_vgg16", "of_b7"),
+    [
+        ((7, 5), "", "mixed_float16", "mixed_float16"),  # Colab's T4
+        ((8, 0), "", "mixed_bfloat16", "mixed_bfloat16"),  # A100
+        ((6, 1), "avx512_bf16", None, None),
+        (None, "avx2 avx512_bf16", "mixed_bfloat16", None),  # no GPU
+        (None, "avx2", None, None),
+    ],
+)
+def test_half_precision_follows_the_machine(monkeypatch, capability, flags, of_vgg16, of_b7):
+    gpus = [] if capability is None else ["GPU:0"]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": capability})
+    monkeypatch.setattr(Path, "read_text", lambda path: flags)
+    assert runs.half_precision.__wrapped__("vgg16") == of_vgg16
+    assert runs.half_precision.__wrapped__("efficientnetb7") == of_b7
+
+
+def test_the_fast_form_is_one_setting(tmp_path):
+    built = {
+        form: runs.build("baseline", settings.load("sample", form=form, image_size=32, results_folder=tmp_path))
+        for form in ("paper", "fast")
+    }
+    assert built["paper"].get_layer("head").output.shape[1:3] == (32, 32)
+    assert built["fast"].get_layer("head").output.shape[1:3] == (16, 16)
+    sizes = {form: sum(int(np.prod(v.shape)) for v in model.trainable_variables) for form, model in built.items()}
+    assert sizes["fast"] < 0.4 * sizes["paper"]

@@ -30,7 +30,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny_run  # noqa: E402
 
-from colorlib import checkpoints, runs, settings, training  # noqa: E402
+from colorlib import checkpoints, files, runs, settings, training  # noqa: E402
 
 CASES = (  # model, changed settings, with a second folder, share of the kills
     ("baseline", {}, False, 0.25),
@@ -124,7 +124,7 @@ def observe(watch):
         watch["writing"] = 0
 
     training._Training.__init__, training._Recorder.on_train_batch_end = told_begin, told_step
-    checkpoints._write = slow_write
+    files._write = slow_write
 
 
 def wait_and_kill(process, watch, chance, log):
