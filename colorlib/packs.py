@@ -1,5 +1,6 @@
 """One packed file a split, in a folder that outlasts the session (Drive): photos never lie there one by one."""
 
+import contextlib
 import hashlib
 import io
 import tarfile
@@ -32,20 +33,20 @@ def save(split: Split, pack: Path, progress: bool = True) -> None:
     every = [photo for part in PARTS for photo in split.photos(part)]
     names = {f"photos/{photo.path}": split.folder / photo.path for photo in every}
     size = sum(photo.bytes + 1024 for photo in every)
+    partial = pack.with_name(f"{pack.name}.partial")  # one name: what a killed run left is written over
     try:
         files.require_space(pack.parent, size, pack.name)
-        with (
-            files.disk_errors(pack.parent),
-            files.aside(pack) as part,
-            tarfile.open(part, "w") as tar,
-            download.bar(size, 0, f"packing {pack.name}", progress) as bar,
-        ):
-            for name, path in {"split.json": split.home / "split.json", **names}.items():
-                member, data = tarfile.TarInfo(name), path.read_bytes()
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-                bar.update(len(data))
+        with files.disk_errors(pack.parent):
+            with tarfile.open(partial, "w") as tar, download.bar(size, 0, f"packing {pack.name}", progress) as bar:
+                for name, path in {"split.json": split.home / "split.json", **names}.items():
+                    member, data = tarfile.TarInfo(name), path.read_bytes()
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+                    bar.update(len(data))
+            partial.replace(pack)
     except ColorlibError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         print(f"{pack.name} could not be kept, and another machine will have to get the photos again. {error}")
 
 

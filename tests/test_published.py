@@ -294,6 +294,21 @@ def test_a_packed_file_serves_a_new_machine_without_any_network(tmp_path, server
         assert [Path(p).read_bytes() for p in other.paths(part)] == [Path(p).read_bytes() for p in split.paths(part)]
 
 
+def test_half_a_packed_file_that_a_killed_run_left_is_written_over(tmp_path, server, monkeypatch):
+    drive = tmp_path / "drive"
+
+    def kill(*arguments):
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(tarfile.TarFile, "addfile", kill)
+        prepare(tmp_path / "first", server, keep_folder=drive)
+    (left,) = drive.iterdir()
+    assert left.name == "places365-0.2-seed1.tar.partial"
+    prepare(tmp_path / "first", server, keep_folder=drive)
+    assert [path.name for path in drive.iterdir()] == ["places365-0.2-seed1.tar"]
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "no split", "foreign"])
 def test_a_damaged_packed_file_is_told_of_and_made_again(tmp_path, server, capsys, damage):
     drive = tmp_path / "drive"
