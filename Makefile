@@ -1,5 +1,6 @@
 # run: the eight notebooks, in order, on the sample profile.  test: the proof that everything works.
-# bench: what is measured in ratios, and takes longer.  sync: bring both halves of the notebooks in step, re-execute.
+# bench: what is measured in ratios, and takes longer.  sync: bring both halves of the notebooks in step, and execute
+# those that changed (ARGS=--all: all of them).
 PYTHON ?= python3
 BIN = .venv/bin
 # Results and data folders of their own, so that the notebooks start from nothing.
@@ -18,8 +19,7 @@ bench: .venv/for-test
 	for script in tests/benchmarks/[a-z]*.py; do echo "# $$script" && PYTHONPATH=. $(BIN)/python $$script || exit; done
 
 sync: .venv/for-test
-	$(BIN)/jupytext --sync notebooks/*.ipynb
-	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib notebooks --in-place
+	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib sync $(ARGS)
 
 .venv/for-run: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12")'

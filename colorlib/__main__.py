@@ -55,8 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
     add("runs", _runs, "List the trained and half-trained models.")
-    series = add("notebooks", _notebooks, "Execute the eight notebooks in order.")
-    series.add_argument("--in-place", action="store_true", help="write the outputs into notebooks/, for contributors")
+    add("notebooks", _notebooks, "Execute the eight notebooks in order.")
+    sync = add("sync", _sync, "For contributors: bring both halves of the notebooks in step, execute what changed.")
+    sync.add_argument("--all", action="store_true", help="execute all of them")
+    sync.add_argument("--check", action="store_true", help="change nothing; exit 1 where two halves differ")
+    fork = add("fork", _fork, "For forks: rewrite every badge, page and setup cell for your own repository.")
+    fork.add_argument("repository", nargs="?", default="", metavar="OWNER/REPO", help="default: that of git's origin")
     return parser
 
 
@@ -126,11 +130,29 @@ def _notebooks(options: argparse.Namespace) -> None:
     from colorlib import notebooks
 
     chosen = _settings(options)
-    copies = notebooks.run_all(chosen, options.in_place)
+    copies = notebooks.run_all(chosen)
     results = chosen.results_folder
     print(f"\nThe executed notebooks: {copies[0].parent}")
     print(f"Table 1:                {results / 'table1.md'} and table1.csv")
     print(f"The figures:            {results / 'figures'}")
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from colorlib import notebooks
+
+    if not options.check:
+        notebooks.sync(_settings(options), options.all)
+    elif apart := notebooks.out_of_step():
+        print(f"The .py and the .ipynb differ: {', '.join(apart)}. Run `make sync`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _fork(options: argparse.Namespace) -> None:
+    from colorlib import badges
+
+    changed = badges.fork(options.repository)
+    print(f"{len(changed)} files rewritten: badges and setup cells now point to {badges.repository()}.")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ refused, and the error names the member. Memory holds one member at a time.
 """
 
 import dataclasses
+import itertools
 import tarfile
 import zlib
 from collections.abc import Container, Iterable, Iterator
@@ -15,6 +16,7 @@ from colorlib import ColorlibError
 
 BLOCK = 512
 LARGEST = 64 << 20  # bytes of one member that is to be read: no photograph comes near
+FEW = 100  # members of an archive of lists, at most
 LONGEST_HEADER = 1 << 16  # bytes of an extended header, which holds a long name
 BOMB = 50  # decompressed bytes for one compressed byte, beyond the first 16 MB: photographs hardly shrink
 _FILES, _FOLDER, _GLOBAL = (tarfile.REGTYPE, tarfile.AREGTYPE), tarfile.DIRTYPE, tarfile.XGLTYPE
@@ -108,7 +110,7 @@ def members(reader: Reader, archive: str, total: int | None = None) -> Iterator[
     After each the reader stands at its content, to be read or not. Raises `ArchiveError` for what is no clean archive.
     """
     renamed, start = {}, reader.position
-    while (block := reader.read(BLOCK)).strip(b"\0"):
+    while any(block := reader.read(BLOCK)):
         info = parse(block)
         if info is None:
             raise ArchiveError(
@@ -148,7 +150,7 @@ def safe_path(folder: Path, name: str, archive: str) -> Path:
     """Where a member belongs below `folder`. Raises `ArchiveError` if its name could lead anywhere else."""
     parts = name.removeprefix("./").split("/")
     odd = any(not part or part in (".", "..") or len(part.encode("utf-8", "replace")) > 255 for part in parts)
-    if odd or "\\" in name or ":" in parts[0] or not name.isprintable():
+    if odd or "\\" in name or parts[0][1:2] == ":" or not name.isprintable():
         raise ArchiveError(f"{archive}: member {name!r} has a name that is refused; nothing of it was written.")
     path = folder.joinpath(*parts)
     if not path.parent.resolve().is_relative_to(folder.resolve()):
@@ -172,6 +174,17 @@ def read(chunks: Iterable[bytes], archive: str, wanted: Container[str] | None = 
             raise ArchiveError(f"{archive}: member {member.name!r} comes twice.")
         came.add(member.name)
         yield member, content(reader, member, archive)
+
+
+def named(source, names) -> dict[str, bytes]:
+    """The contents of some of an archive's few members, by their file names, jumping over the others."""
+    found = {}
+    for member, reader in itertools.islice(_one_by_one(source), FEW):
+        if (name := member.name.rpartition("/")[2]) in names:
+            found[name] = content(reader, member, source.name)
+            if len(found) == len(names):
+                break
+    return found
 
 
 def gunzip(chunks: Iterable[bytes], archive: str) -> Iterator[bytes]:
@@ -214,3 +227,19 @@ def _extended(archive: str, info: tarfile.TarInfo, reader: Reader) -> dict[str, 
     except ValueError:
         raise ArchiveError(f"{archive}: the extended header {info.name!r} is damaged.") from None
     return found
+
+
+def _one_by_one(source):
+    """Each member with a reader that stands at its content; by ranges, contents come only when they are read."""
+    if not source.ranges:
+        reader = Reader(source.chunks(0, source.size))
+        yield from ((member, reader) for member in members(reader, source.name, source.size))
+        return
+    position = 0
+    while True:
+        reader = Reader(source.ahead(position, 4 * BLOCK, 4 * BLOCK), position)
+        member = next(members(reader, source.name, source.size), None)
+        if member is None:
+            return
+        yield member, Reader(source.ahead(member.offset, padded(member.size), BLOCK), member.offset)
+        position = member.end

@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import importlib.util
 import os
 import sys
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from colorlib import ColorlibError
 from colorlib import settings as settings_module
@@ -18,7 +21,11 @@ NO_TENSORFLOW_ON_COLAB = (
     "This runtime has no TensorFlow: Colab's TPU runtimes come without it. "
     "Choose Runtime > Change runtime type > T4 GPU (or CPU for the sample profile), then run this cell again."
 )
-NO_TENSORFLOW = "TensorFlow is not installed. Install what the notebooks need: pip install -r requirements.txt"
+# One training: with Colab's T4 (an estimate), and on two cores (from seconds a step, measured on such a machine).
+TRAINING_TAKES = {
+    "classroom": ("about 12 minutes", "half an hour to two hours"),
+    "paper": ("about 3 hours", "a day to a day and a half"),
+}
 
 
 def is_colab() -> bool:
@@ -65,6 +72,11 @@ def lasting_folder(name: str = "") -> Path:
     return folder
 
 
+def on_drive(folder: Path) -> bool:
+    """Whether a folder lies on the mounted Google Drive, where reading or writing many small files takes hours."""
+    return folder.resolve().is_relative_to(DRIVE.resolve())
+
+
 def upload(folder: Path) -> list[Path]:
     """Files that the reader picks from their own computer, on Colab, written into `folder`. Returns their paths.
 
@@ -85,12 +97,7 @@ def upload(folder: Path) -> list[Path]:
 
 
 def accelerator() -> str:
-    """The name of the GPU that TensorFlow will use, "" when there is none.
-
-    Raises `ColorlibError` where TensorFlow is missing, as on Colab's TPU runtimes.
-    """
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ColorlibError(NO_TENSORFLOW_ON_COLAB if is_colab() else NO_TENSORFLOW)
+    """The name of the GPU that TensorFlow will use, "" when there is none."""
     with _quiet():
         import tensorflow as tf
 
@@ -98,25 +105,63 @@ def accelerator() -> str:
     return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus)
 
 
+def check_packages() -> None:
+    """Raise `ColorlibError` naming what is missing or too old, by requirements.txt, and what to do about it."""
+    wrong = []
+    for line in (settings_module.ROOT / "requirements.txt").read_text().splitlines():
+        if not (needed := line.partition("#")[0].strip()):
+            continue
+        needed = Requirement(needed)
+        try:
+            found = importlib.metadata.version(needed.name)
+        except importlib.metadata.PackageNotFoundError:
+            found = None
+        if found is None and importlib.util.find_spec(needed.name) is None:  # tensorflow-cpu is a tensorflow, too
+            wrong.append(f"{needed} is missing")
+        elif found is not None and not needed.specifier.contains(found, prereleases=True):
+            wrong.append(f"{needed} is needed, {found} is there")
+    if not wrong:
+        return
+    if is_colab() and importlib.util.find_spec("tensorflow") is None:
+        raise ColorlibError(NO_TENSORFLOW_ON_COLAB)
+    what = (
+        "Choose Runtime > Change runtime type, and the latest runtime version, then run this cell again."
+        if is_colab()
+        else "Install what the notebooks need, then restart the kernel: pip install -r requirements.txt"
+    )
+    raise ColorlibError(f"Packages are missing or too old: {'; '.join(wrong)}. {what}")
+
+
 def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings:
     """What each notebook's setup cell calls: choose the settings, look around, and say what was found.
 
     profile: "auto", "sample", "classroom" or "paper". data: a data set's name or a folder of photos; "" leaves
-    the profile's. drive: on Colab, keep checkpoints on Google Drive. Prints five lines, the same from run to run.
+    the profile's. drive: on Colab, keep checkpoints on Google Drive. Prints five lines, the same from run to run, and
+    a sixth where Drive is refused. Raises `ColorlibError` where a package is missing or too old.
     """
-    on_colab = is_colab()
+    check_packages()
+    on_colab, refused = is_colab(), ""
+    if on_colab and drive:  # first of all: the photos may lie there
+        try:
+            mount_drive()
+        except ColorlibError as error:
+            refused = str(error)
     settings = settings_module.load(profile, on_colab=on_colab, data=data)
     gpu = accelerator()
     _small_figures()
+    if on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
+        settings = dataclasses.replace(settings, data_folder=DRIVE.parent / "colorlib-data")
     print(f"Profile      {settings.profile}")
     print(f"Data         {_data_name(settings)}")
     print(f"Results      {_results_name(settings)}")
     print(f"Accelerator  {gpu or _without_gpu(settings, on_colab)}")
-    if on_colab and drive:
+    if on_colab and drive and not refused:
         try:
             settings = dataclasses.replace(settings, keep_folder=lasting_folder(_name_on_drive(settings)))
         except ColorlibError as error:
-            print(f"Drive        {error}")
+            refused = str(error)
+    if refused:
+        print(f"Drive        {refused}")
     print(f"Kept         {_what_lasts(settings, on_colab)}")
     return settings
 
@@ -155,17 +200,19 @@ def _name_on_drive(settings: Settings) -> str:
 
 
 def _results_name(settings: Settings) -> str:
-    """Where results lie, as seen from the project: a notebook's output holds no path of a machine."""
-    if settings.results_folder.is_relative_to(settings_module.ROOT):
-        return f"{settings.results_folder.relative_to(settings_module.ROOT).as_posix()}/ in the project's folder"
-    return f"{settings.results_folder.name}/, the folder chosen by COLORLIB_RESULTS"
+    """Where results lie, from `results` on: a notebook's output holds no path of a machine."""
+    folder = settings.results_folder
+    if "results" in folder.parts:
+        return "/".join(folder.parts[folder.parts.index("results") :]) + "/"
+    return f"{folder.name}/, the folder chosen by COLORLIB_RESULTS"
 
 
 def _without_gpu(settings: Settings, on_colab: bool) -> str:
     if settings.profile == "sample":
         return "none; the sample profile needs none"
     menu = "Choose Runtime > Change runtime type > T4 GPU. " if on_colab else ""
-    return f"none. {menu}Without a GPU, training in the profile {settings.profile} takes hours or days."
+    with_gpu, without = TRAINING_TAKES[settings.profile]
+    return f"none. {menu}Without a GPU, each training takes {without} instead of {with_gpu}."
 
 
 def _what_lasts(settings: Settings, on_colab: bool) -> str:

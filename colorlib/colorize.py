@@ -20,8 +20,7 @@ import tensorflow as tf
 from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, colab, lab, photos, runs, sample
-from colorlib.download import write
+from colorlib import ColorlibError, colab, files, lab, photos, runs, sample
 from colorlib.settings import MODELS
 
 BATCH = 8  # photos a forward pass
@@ -191,8 +190,10 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     jobs = list(_jobs([Path(source) for source in sources], Path(out), report))
     if not jobs and not report.failed:
         raise ColorlibError(f"There is no file to colorize in {', '.join(map(str, sources))}.")
-    report.kept = [job.target for job in jobs if not overwrite and job.target.exists()]
-    jobs = [job for job in jobs if overwrite or not job.target.exists()]
+    # os.path, here and below: unlike Path's own methods it raises nothing where a folder above is locked.
+    there = set() if overwrite else {job.target for job in jobs if os.path.exists(job.target)}  # noqa: PTH110
+    report.kept = [job.target for job in jobs if job.target in there]
+    jobs = [job for job in jobs if job.target not in there]
     if jobs:
         model = trained_model(settings, run)
         with ThreadPoolExecutor() as pool, tqdm(total=len(jobs), unit="photo", disable=not progress) as bar:
@@ -239,7 +240,7 @@ def gather(source: str, settings) -> list[Path]:
 
     "": two color photographs of the sample, which no model has learned from; only their lightness is looked at.
     "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
-    on Drive too. Raises `ColorlibError` when there is nothing there.
+    on Drive too. Raises `ColorlibError` when there is no photo there.
     """
     folder = settings.data_folder / "yours"
     if not source:
@@ -248,11 +249,22 @@ def gather(source: str, settings) -> list[Path]:
         return colab.upload(folder)
     if source.startswith(("http://", "https://")):
         return [_downloaded(source, folder)]
-    if not Path(source).expanduser().exists():
+    path = Path(source).expanduser()
+    if not path.exists():
         raise ColorlibError(
             f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
         )
-    return [Path(source).expanduser()]
+    if not photos_in([path]):
+        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.")
+    return [path]
+
+
+def photos_in(paths) -> list[Path]:
+    """The files among `paths`, and in its folders those whose names end as a photo's does."""
+    endings, found = Image.registered_extensions(), []
+    for path in paths:
+        found += [path] if path.is_file() else [p for p in sorted(path.rglob("*.*")) if p.suffix.lower() in endings]
+    return found
 
 
 def _downloaded(address, folder):
@@ -263,7 +275,7 @@ def _downloaded(address, folder):
     except requests.RequestException as error:
         raise ColorlibError(f"{address} could not be downloaded: {error}") from None
     path = folder / (Path(urllib.parse.unquote(urllib.parse.urlparse(address).path)).name or "photo")
-    write(path, response.content)
+    files.put(path, response.content)
     return path
 
 
@@ -275,10 +287,10 @@ def _jobs(sources, out, report):
     """A job for every file; what cannot become one goes into the report."""
     found = {}
     for source in sources:
-        if not source.is_dir():
+        if not os.path.isdir(source):  # noqa: PTH112
             found[source] = out / f"{source.stem}.png"
             continue
-        walk = os.walk(source, onerror=lambda error: report.failed.append((Path(error.filename), _told(error))))
+        walk = os.walk(source, onerror=lambda error: report.failed.append((Path(error.filename), error.strerror)))
         for path in sorted(Path(folder) / name for folder, _, names in walk for name in names if name[0] != "."):
             if not path.resolve().is_relative_to(out.resolve()) or source.resolve() == out.resolve():
                 found[path] = out / path.relative_to(source).with_suffix(".png")
@@ -336,7 +348,7 @@ def _attempt(jobs, step, *arguments):
 def _told(error):
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return NO_MEMORY
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
 
 
 def _read(job):
@@ -351,13 +363,9 @@ def _color(jobs, model):
 def _write(job, strength, over=map):
     """Paint the photo and write it, whole or not at all."""
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    aside = job.target.with_name(f".{job.target.name}.{os.getpid()}.part")
-    try:
-        painted = paint(job.photo, job.ab, strength, over)
-        painted.save(aside, "PNG", icc_profile=_srgb_profile(), compress_level=2, **job.photo.metadata)
-        aside.replace(job.target)
-    finally:
-        aside.unlink(missing_ok=True)
+    painted = paint(job.photo, job.ab, strength, over)
+    with files.aside(job.target) as part:
+        painted.save(part, "PNG", icc_profile=_srgb_profile(), compress_level=2, **job.photo.metadata)
 
 
 @functools.cache

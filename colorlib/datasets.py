@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, download, photos, published, sample
+from colorlib import ColorlibError, archives, colab, files, packs, photos, published, sample
 from colorlib.settings import DATA_SETS, Settings
-from colorlib.splits import PARTS, Photo, Split, check_skipped, describe, divide, plain_copy, stratified
+from colorlib.splits import PARTS, Photo, Split, check_skipped, describe, divide, plain_copy, store, stratified
 
 __all__ = ["PARTS", "Photo", "Split", "prepare"]
 
@@ -30,6 +30,11 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     cannot be read, a disk that is too small, and for bytes that cannot be had or are not the published ones.
     """
     folder = Path(settings.data).expanduser()
+    if colab.on_drive(settings.data_folder):
+        raise ColorlibError(
+            f"{settings.data_folder} lies on Google Drive, where thousands of single photos take hours to write and to "
+            "read. Choose a folder of the machine's own disk (the setting `data_folder`, COLORLIB_DATA_FOLDER)."
+        )
     if settings.data == "sample":
         return _sample(settings)
     if settings.data == "imagenet":
@@ -49,7 +54,7 @@ def _sample(settings: Settings) -> Split:
     made_with = {"version": sample.VERSION}
     split = _reusable(home, home / "photos", made_with)
     if split is None:
-        with download.disk_errors(home):
+        with files.disk_errors(home):
             shutil.rmtree(home / "photos", ignore_errors=True)
             parts = sample.make(home / "photos")
         described = {
@@ -78,25 +83,41 @@ def _imagenet(settings: Settings) -> Path:
 def _folder(settings: Settings, folder: Path, name: str, progress: bool) -> Split:
     """Photos in a folder: by its train/val/test subfolders, or 90/5/5 stratified by class folder.
 
-    A folder of one's own is used whole, of ImageNet only `settings.fraction`.
+    A folder of one's own is used whole, of ImageNet only `settings.fraction`. Photos are read where they are; only
+    those of a folder on Drive are copied to the local disk, once, and kept as one packed file for the next machine.
     """
-    files, others = _list_photos(folder)
-    if not files:
+    listed, others = _list_photos(folder)
+    if not listed:
         raise ColorlibError(
             f"The folder {folder} holds no photo ({others} other files). Give one with JPEG or PNG files."
         )
-    home = settings.data_folder / name
-    newest = max(_modified(folder / file) for file in files)
+    home, on_drive = settings.data_folder / name, colab.on_drive(folder)
+    place = home / "photos" if on_drive else folder
+    fraction = settings.fraction if name == "imagenet" else 1.0
+    newest = max(time for _, time in listed.values())
     made_with = {
-        "fraction": settings.fraction if name == "imagenet" else 1.0,
+        "fraction": fraction,
         "seed": settings.seed,
-        "listing": hashlib.sha256(json.dumps([files, newest]).encode()).hexdigest(),
+        "listing": hashlib.sha256(json.dumps([list(listed), newest]).encode()).hexdigest(),
     }
-    split = _reusable(home, folder, made_with)
-    if split is None:
-        split = _read_folder(name, folder, home, files, made_with, progress)
+    pack = packs.place(settings, name, fraction) if on_drive else None
+    split = _reusable(home, place, made_with)
+    if split is None and pack and pack.exists():
+        (home / "split.json").unlink(missing_ok=True)
+        packs.restore(pack, home, progress)
+        split = _reusable(home, place, made_with)
+        if split is None:  # packed before photos came, went or changed
+            shutil.rmtree(place, ignore_errors=True)
+    is_new = split is None
+    if is_new:
+        if on_drive:
+            files.require_space(home, round(1.3 * fraction * sum(size for size, _ in listed.values())), name)
+        split = _read_folder(name, folder, place, home, listed, made_with, progress)
         split.save()
-    notes = _missing_of_imagenet(files) if name == "imagenet" else []
+    if pack and (is_new or not pack.exists()):
+        packs.save(split, pack, progress)
+    notes = _missing_of_imagenet(listed) if name == "imagenet" else []
+    notes += ["copied from Drive to this machine's disk"] * (on_drive and is_new)
     notes += [f"{len(split.skipped)} skipped"] * bool(split.skipped) + [f"{others} other files"] * bool(others)
     print(f"Folder {name}: {split.counts()}" + "".join(f"; {note}" for note in notes) + ".")
     for path, reason in split.skipped:
@@ -104,9 +125,9 @@ def _folder(settings: Settings, folder: Path, name: str, progress: bool) -> Spli
     return split
 
 
-def _missing_of_imagenet(files: list[str]) -> list[str]:
+def _missing_of_imagenet(listed) -> list[str]:
     """What to tell where the folder holds other numbers of photos than were published."""
-    found = {part: sum(file.startswith(f"{part}/") for file in files) for part in IMAGENET_COUNTS}
+    found = {part: sum(path.startswith(f"{part}/") for path in listed) for part in IMAGENET_COUNTS}
     return [
         f"{found[part]:,} of the {number:,} published {part} photos are there"
         for part, number in IMAGENET_COUNTS.items()
@@ -114,50 +135,57 @@ def _missing_of_imagenet(files: list[str]) -> list[str]:
     ]
 
 
-def _list_photos(folder: Path) -> tuple[list[str], int]:
-    """Relative paths of the files that are named like photos, sorted, and the number of other files."""
-    if not folder.exists():
-        raise ColorlibError(f"The folder {folder} does not exist. Check the path; on Colab, is Drive mounted?")
-    if not folder.is_dir():
-        raise ColorlibError(f"{folder} is a file. Give the folder of photos; unpack an archive first.")
-    files, others = [], 0
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        for name in names:
-            path = Path(root, name)
-            if path.suffix.lower() in PHOTO_SUFFIXES and not name.startswith("."):
-                files.append(path.relative_to(folder).as_posix())
-            else:
-                others += 1
-    return sorted(files), others
+def _list_photos(folder: Path) -> tuple[dict[str, tuple[int, float]], int]:
+    """The files that are named like photos, sorted by their relative paths, with bytes and time; how many are not."""
+    with files.disk_errors(folder):
+        if not folder.exists():
+            raise ColorlibError(f"The folder {folder} does not exist. Check the path; on Colab, is Drive mounted?")
+        if not folder.is_dir():
+            raise ColorlibError(f"{folder} is a file. Give the folder of photos; unpack an archive first.")
+        found, others = {}, 0
+        for root, folders, names in os.walk(folder, onerror=_raise):  # else a mount that vanishes is an empty folder
+            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+            for name in names:
+                path = Path(root, name)
+                if path.suffix.lower() in PHOTO_SUFFIXES and not name.startswith("."):
+                    found[path.relative_to(folder).as_posix()] = _size_and_time(path)
+                else:
+                    others += 1
+    return dict(sorted(found.items())), others
 
 
-def _modified(file: Path) -> float:
-    """When a file was last written; 0 for one that cannot be had, such as a link to nowhere."""
+def _raise(error: OSError):
+    raise error
+
+
+def _size_and_time(path: Path) -> tuple[int, float]:
+    """A file's bytes, and when it was last written; zeros for one that cannot be had, such as a link to nowhere."""
     try:
-        return file.stat().st_mtime
+        state = path.stat()
+        return state.st_size, state.st_mtime
     except OSError:
-        return 0.0
+        return 0, 0.0
 
 
-def _read_folder(name: str, folder: Path, home: Path, files: list[str], made_with: dict, progress: bool) -> Split:
-    """Split the files, read each chosen one once, write plain copies of the odd ones, and leave out the unreadable."""
-    listed = [Photo(path, 0, "", path.rpartition("/")[0]) for path in files]
+def _read_folder(name: str, folder: Path, place: Path, home: Path, listed: dict, made_with, progress: bool) -> Split:
+    """Split the photos, read each chosen one once, write plain copies of the odd ones, and leave out the unreadable.
+
+    Where `place` is another folder than `folder`, they are copied there; one that an interrupted run copied is not
+    read again.
+    """
+    chosen = [Photo(path, 0, "", path.rpartition("/")[0]) for path in listed]
     if made_with["fraction"] < 1:
         groups = {}
-        for photo in listed:
+        for photo in chosen:
             groups.setdefault(photo.path.partition("/")[0], []).append(photo)
         shares = {key: round(made_with["fraction"] * len(group)) for key, group in groups.items()}
-        listed = [p for key, group in groups.items() for p in stratified(group, shares[key], f"{made_with['seed']}")]
-    parts = divide(listed, made_with["seed"])
+        chosen = [p for key, group in groups.items() for p in stratified(group, shares[key], f"{made_with['seed']}")]
+    parts = divide(chosen, made_with["seed"])
 
     def read(photo):
-        try:
-            data = (folder / photo.path).read_bytes()
-            copy = plain_copy(home, photo.path, data)
-        except (photos.PhotoError, OSError) as error:
-            return dataclasses.replace(photo, copy=str(error))
-        return dataclasses.replace(describe(photo.path, data, photo.label), copy=copy)
+        size, time = _size_and_time(place / photo.path)
+        is_copied = place != folder and size == listed[photo.path][0] and time > listed[photo.path][1]
+        return _read_photo(photo, place if is_copied else folder, home, place != folder and not is_copied)
 
     every = [photo for part in PARTS for photo in parts[part]]
     with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
@@ -166,7 +194,21 @@ def _read_folder(name: str, folder: Path, home: Path, files: list[str], made_wit
     skipped = [(photo.path, photo.copy) for photo in done.values() if not photo.sha256]
     check_skipped(f"the folder {folder}", skipped, len(every))
     readable = {part: tuple(done[p.path] for p in parts[part] if done[p.path].sha256) for part in PARTS}
-    return Split(name, folder, home, **readable, skipped=tuple(skipped), made_with=made_with)
+    return Split(name, place, home, **readable, skipped=tuple(skipped), made_with=made_with)
+
+
+def _read_photo(photo: Photo, folder: Path, home: Path, is_to_copy: bool) -> Photo:
+    """The photo described, and copied to the local disk if it is to be; without a SHA-256, and the reason as its copy,
+    where it cannot be read."""
+    try:
+        data = (folder / photo.path).read_bytes()
+        copy = store(home, photo.path, data, folder.name) if is_to_copy else plain_copy(home, photo.path, data)
+    except (photos.PhotoError, archives.ArchiveError, OSError) as error:
+        if getattr(error, "errno", None) in files.VANISHED:
+            with files.disk_errors(folder):
+                raise
+        return dataclasses.replace(photo, copy=str(error))
+    return dataclasses.replace(describe(photo.path, data, photo.label), copy=copy)
 
 
 def _reusable(home: Path, folder: Path, made_with: dict) -> Split | None:

@@ -1,40 +1,23 @@
 """Bytes of an address, a URL or a file on disk: whole, resumed and verified, or stretches of them."""
 
 import contextlib
-import datetime
-import email.utils
-import errno
 import hashlib
-import os
 import re
-import shutil
 import threading
 from pathlib import Path
 from time import sleep
 
 import requests
+import urllib3
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError
+from colorlib import ColorlibError, files
 
 AT_ONCE = 8  # requests to one server at a time, at most
 TIMEOUT = (10, 30)  # seconds to connect, and without a single byte before a connection counts as stalled
 TRIES = 8  # failures in a row, without one new byte in between, before giving up
 LONGEST_WAIT = 120.0  # seconds between two tries, whatever Retry-After asks
 CHUNK = 1 << 15  # bytes that a cut connection can cost at most
-
-_DISK_ERRORS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EACCES: "there is no permission",
-    errno.EPERM: "there is no permission",
-    errno.EEXIST: "a file is in the way of a folder",
-    errno.ENOTDIR: "a file is in the way of a folder",
-    errno.ENOTCONN: "the mount has vanished (was Drive disconnected?)",
-    errno.ESTALE: "the mount has vanished",
-    errno.EIO: "the disk reports an input/output error (has its mount vanished?)",
-}
 
 
 class _Cut(Exception):
@@ -98,6 +81,19 @@ class Source:
                 failures += 1
                 self._pause(failures, cut)
 
+    def ahead(self, start: int, first: int, more: int):
+        """Chunks from byte `start` on: of `first` bytes, then, if somebody wants more, of `more` at a time."""
+        stop = start + first
+        while start < self.size:
+            chunks = self.chunks(start, stop)
+            try:
+                while (chunk := next(chunks, None)) is not None:
+                    yield chunk
+            finally:
+                for _ in chunks:  # to its end, so that the connection serves the next request
+                    pass
+            start, stop = stop, stop + more
+
     def _meet(self):
         """Learn size and range support, once: from the disk, or by a request for the first byte."""
         with self._meeting:
@@ -115,7 +111,7 @@ class Source:
             )
 
     def _file_size(self) -> int:
-        with disk_errors(self.address):
+        with files.disk_errors(self.address):
             if not Path(self.address).is_file():
                 raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
             return Path(self.address).stat().st_size
@@ -140,7 +136,7 @@ class Source:
         return lengths.pop()
 
     def _from_disk(self, start: int, stop: int):
-        with disk_errors(self.address), Path(self.address).open("rb") as file:
+        with files.disk_errors(self.address), Path(self.address).open("rb") as file:
             file.seek(start)
             while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
                 start += len(chunk)
@@ -222,12 +218,12 @@ def fetch(source: Source, target: Path, sha256: str, progress: bool = True) -> P
     name. Raises `ColorlibError` if the disk is too small, the bytes are not the published ones, or they cannot be had.
     """
     partial = target.with_name(target.name + ".partial")
-    with disk_errors(target.parent):
+    with files.disk_errors(target.parent):
         if target.exists() and target.stat().st_size == source.size:
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
         have = partial.stat().st_size if partial.exists() else 0
-        require_space(target.parent, source.size - have, source.name)
+        files.require_space(target.parent, source.size - have, source.name)
         with partial.open("ab+") as file:
             if have > source.size:
                 file.truncate(have := 0)
@@ -262,44 +258,6 @@ def verify(source: Source, sha256: str, progress: bool = True) -> None:
         )
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: at no moment does `path` hold half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-def require_space(folder: Path, number: int, what: str) -> None:
-    """Raise `ColorlibError` unless the disk of `folder` (which may not exist yet) has room for `number` bytes more."""
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if free < number:
-        raise ColorlibError(
-            f"{what} needs {number / 1e9:.2f} GB, and {folder} has {free / 1e9:.2f} GB free. Make room, or choose "
-            "another folder (the setting `data_folder`) or a smaller fraction."
-        )
-
-
-@contextlib.contextmanager
-def disk_errors(place: Path | str):
-    """A context in which a full disk, a read-only folder or a vanished mount becomes one clear `ColorlibError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        raise ColorlibError(
-            f"{place}: {_DISK_ERRORS[error.errno]}. What was finished is intact; set that right and run it again."
-        ) from error
-
-
 def bar(total: int, initial: int = 0, name: str = "", progress: bool = True) -> tqdm:
     """A progress bar of bytes, with speed and time left."""
     return tqdm(
@@ -322,13 +280,9 @@ def watched(chunks, done: tqdm):
 
 
 def _retry_after(response: requests.Response) -> float:
-    """Seconds that a server asks to wait: Retry-After holds a number or a date."""
-    text = response.headers.get("Retry-After", "0")
-    if text.strip().isdigit():
-        return float(text)
-    with contextlib.suppress(TypeError, ValueError):
-        then = email.utils.parsedate_to_datetime(text)
-        return max(0.0, (then - datetime.datetime.now(datetime.UTC)).total_seconds())
+    """Seconds that a server asks to wait, by a number or a date; 0 where it does not ask."""
+    with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+        return urllib3.Retry().get_retry_after(response.raw) or 0.0
     return 0.0
 
 

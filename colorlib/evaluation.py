@@ -16,7 +16,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, batches, lab, runs
-from colorlib.scores import LOSSLESS, MEASURES, RAREST, SIDE, Scores, ab_bins, bootstrap, class_weights, score, to_rgb8
+from colorlib.scores import LOSSLESS, MEASURES, SIDE, Scores, ab_bins, bootstrap, class_weights, score, to_rgb8
 from colorlib.settings import DATA_SETS
 
 TRAINING_PHOTOS = 2000  # at most this many tell the mean color, and the best one per lightness
@@ -295,8 +295,8 @@ def remarks(scores: Scores) -> list[str]:
     lines = [
         "± is half the width of the 95 % interval of a paired bootstrap over photos. MSE is the plain Eq. 1, of ab / "
         "128. The mean color and the best constant per lightness were learned from training photos. PSNR stops at "
-        f"{LOSSLESS:.1f} dB, the error of rounding to 8 bits. The rebalanced AuC leaves out classes of colors on less "
-        f"than {RAREST:.0e} of the pixels.",
+        f"{LOSSLESS:.1f} dB, the error of rounding to 8 bits. In the rebalanced AuC every color that occurs on these "
+        "photos weighs the same, that of a single pixel too.",
         "† does not beat every trivial answer: the interval of the paired difference reaches 0.",
     ]
     for answer in scores.models:

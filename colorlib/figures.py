@@ -21,6 +21,7 @@ from colorlib import lab, models
 STYLE = {
     "figure.facecolor": "white",
     "figure.dpi": 80,
+    "figure.titlesize": 11,
     "figure.constrained_layout.use": True,
     "axes.facecolor": "white",
     "axes.edgecolor": "0.4",
@@ -107,13 +108,15 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
     axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
     axes.spines["left"].set_visible(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    figure.suptitle("One archive, cut into rows: where we looked, and what we kept")
     return figure
 
 
 @quiet
 def photos_per_class(counts):
-    """Bars of how many photos each class has in each part. counts: {part: {class: number}}."""
-    labels = sorted(set().union(*counts.values()))
+    """Bars of how many photos each class has in each part. counts: {part: {class: number}}. Photos without a class
+    (its name is "") are left out, unless none has one."""
+    labels = sorted(set().union(*counts.values()) - {""}) or [""]
     figure, ((axes,),) = panels(width=8, height=2.6)
     bottom = np.zeros(len(labels))
     for hatch, (part, numbers) in zip(("", "//", "xx"), counts.items(), strict=False):
@@ -125,6 +128,7 @@ def photos_per_class(counts):
     if not many:
         axes.set_xticklabels(labels, rotation=30, ha="right")
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    figure.suptitle("How many photos of each class are in which part")
     return figure
 
 
@@ -132,12 +136,12 @@ def photos_per_class(counts):
 def contact_sheet(images, titles, columns=8):
     """Photos side by side, (h, w, 3) each, with a title below the first row's top."""
     rows = -(-len(images) // columns)
-    figure, grid = panels(rows, columns, width=8, height=1.25 * rows)
+    figure, grid = panels(rows, columns, width=8.6, height=1.25 * rows)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, image, title in zip(grid.flat, images, titles, strict=False):
         show_photo(axes, image, title)
-        axes.title.set_fontsize(7)
+        axes.title.set_fontsize(9)
     return figure
 
 
@@ -175,6 +179,7 @@ def gamut_slices(lightnesses=(20, 40, 60, 80)):
         axis.plot(0, 0, "+", color="white", markersize=8)
         axis.set(title=f"L = {lightness}", xlabel="b, ab units")
     axes[0, 0].set_ylabel("a, ab units")
+    figure.suptitle("The colors of a screen: which ones there are depends on the lightness")
     return figure
 
 
@@ -309,12 +314,13 @@ def tap_maps(model, L):
     names = models.taps(model.name.removesuffix("_colorizer"))
     inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
     maps = [np.asarray(tap)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
-    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.15)
+    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.7)
     show_photo(axes[0, 0], L[0, ..., 0], "L")
     for axis, name, plane in zip(axes[0, 1:], names, maps, strict=True):
         axis.imshow(plane)
-        axis.set_title(f"{name}\n{plane.shape[0]}²", size=7)
+        axis.set_title(f"{name.replace('_', chr(10), 1)}\n{plane.shape[0]}²", size=8)
         axis.set_axis_off()
+    figure.suptitle("What five taps see: from fine edges to a coarse map")
     return figure
 
 
@@ -331,20 +337,38 @@ def learning_curve(history, column="loss", floors=None):
     axes.plot(epochs[best], validation[best], "o", color="0.2", fillstyle="none", markersize=11, label="best epoch")
     for name, value in (floors or {}).items():
         axes.axhline(value, color="0.5", linestyle=":", linewidth=1.5)
-        axes.text(epochs[-1], value, name, ha="right", va="bottom", color="0.35", size=9)
+        place = axes.get_yaxis_transform()  # beside the axes, where no curve crosses the words
+        axes.text(1.01, value, name.replace(", ", ",\n"), transform=place, va="center", color="0.35", size=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel=column.replace("_", " "), ylim=(0, None))
-    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8)
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9)
+    figure.suptitle("Does it still learn what holds for new photos?")
+    return figure
+
+
+@quiet
+def time_bars(parts):
+    """Milliseconds a photo, stacked: a bar for each form, of parts = {form: {part: milliseconds}}."""
+    figure, ((axes,),) = panels(height=0.9 + 0.5 * len(parts))
+    for i, part in enumerate(next(iter(parts.values()))):
+        widths = [times[part] for times in parts.values()]
+        before = [sum(list(times.values())[:i]) for times in parts.values()]
+        look = {"color": ("#56B4E9", "#E69F00")[i % 2], "hatch": ("", "//")[i % 2], "edgecolor": "white"}
+        bars = axes.barh(list(parts), widths, 0.6, before, label=part, **look)
+        axes.bar_label(bars, [f"{width:.1f}" for width in widths], label_type="center", color="black", fontsize=9)
+    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds for each photo of a training step", title="Where the time of a step goes")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
 @quiet
 def swatches(colors):
     """Named colors as squares. colors: name -> (L, a, b), L in [0, 100], a and b in ab units."""
-    figure, axes = panels(1, len(colors), 1.35 * len(colors), 1.7)
+    figure, axes = panels(1, len(colors), 1.6 * len(colors), 1.95)
     for axis, (name, color) in zip(axes[0], colors.items(), strict=True):
         show_photo(axis, np.tile(lab.lab_to_rgb(np.array(color, np.float32)), (8, 8, 1)), name)
-        axis.title.set_fontsize(8)
+        axis.title.set_fontsize(9)
     return figure
 
 
@@ -366,16 +390,14 @@ def photo_table(rows, labels, size=1.7):
 @quiet
 def colorfulness_of_photos(truth, predicted):
     """Predicted colorfulness against the truth's, a point a photo. predicted: name -> (photos,); truth: (photos,)."""
-    figure, axes = panels(1, 1, 4.2, 4)
+    figure, axes = panels(1, 1, 6.2, 3.9)
     axis, top = axes[0, 0], 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
-    axis.plot([0, top], [0, top], color="0.5", linewidth=1)
-    axis.text(
-        top, top, "as colorful as the truth ", rotation=45, rotation_mode="anchor", ha="right", va="bottom", size=8
-    )
+    axis.plot([0, top], [0, top], color="0.5", linewidth=1, label="as colorful as the truth")
     for (name, values), marker in zip(predicted.items(), "o^s", strict=False):
         axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
     axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
-    axis.legend(loc="upper left")
+    axis.set_title("Below the line: paler than the truth")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -383,7 +405,7 @@ def colorfulness_of_photos(truth, predicted):
 def loss_curves(histories):
     """The plain MSE of each run, by epoch and by minutes. histories: name -> rows of history.csv. The weighted loss of
     `rebalanced` is another quantity, and so not drawn; a ring marks the epoch whose weights are kept."""
-    figure, axes = panels(1, 2, 7.6, 3, sharey=True)
+    figure, axes = panels(1, 2, 8.6, 3, sharey=True)
     for (name, rows), dashes, color in zip(
         histories.items(), ("-", "--", "-."), STYLE["axes.prop_cycle"].by_key()["color"], strict=False
     ):
@@ -393,10 +415,12 @@ def loss_curves(histories):
             axis.plot(x, [row["val_mse"] for row in rows], dashes, color=color, label=name)
             axis.plot(x, [row["mse"] for row in rows], dashes, color=color, linewidth=0.8, alpha=0.7)
             axis.plot(x[best], rows[best]["val_mse"], "o", color=color, fillstyle="none", markersize=9)
+    axes[0, 1].plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="kept")
     axes[0, 0].set(xlabel="epoch", ylabel="plain MSE (thin: training)")
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
-    axes[0, 1].set(xlabel="minutes of training")
-    axes[0, 1].legend()
+    axes[0, 1].set(xlabel="minutes of training", xlim=(0, None))
+    axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    figure.suptitle("Plain MSE on validation photos, by epoch and by the clock")
     return figure
 
 

@@ -36,6 +36,10 @@ _TAPS = {
 # only after some 500 steps, and a small run, with 15 steps an epoch, would be judged by statistics that it never had.
 BATCH_NORM_MOMENTUM = 0.9
 
+# The light ladder: at most so many channels at each tap, finest first. A ladder as wide as its taps takes longer than
+# the backbone under it, most of that at the finest sizes, where a color needs few channels.
+LIGHT_WIDTHS = (16, 32, 64, 128)
+
 # The standard deviations by which Keras' EfficientNets divide a second time, but only when weights == "imagenet".
 _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 
@@ -53,6 +57,8 @@ def build_colorizer(
     image_size: int = 224,
     dropout: float = 0.0,
     head_stride: int = 1,
+    light: bool = False,
+    backbone_dtype: str | None = None,
     seed: int | None = None,
 ) -> keras.Model:
     """A Functional model from L, (batch, size, size, 1) in [0, 1], to ab, (batch, size, size, 2) in [-1, 1], float32.
@@ -64,6 +70,9 @@ def build_colorizer(
     dropout: rate of the one SpatialDropout2D after the 1×1 convolution; 0 leaves it out.
     head_stride: 1 is the paper's head at full size. 2 or 4 leaves out the rungs above half or quarter size; the head
         stands there, and its ab are upsampled.
+    light: a ladder of at most `LIGHT_WIDTHS` channels; wider taps go through a 1×1 convolution first.
+    backbone_dtype: a dtype policy of Keras for the frozen backbone alone, such as "mixed_bfloat16": no gradient passes
+        through it, so that half precision there needs no loss scale. None: the policy in force.
     seed: of all random weights and of the dropout; None draws one.
 
     Raises `ColorlibError` for an unknown backbone, an image size that cannot be halved down to the deepest tap, and
@@ -79,12 +88,12 @@ def build_colorizer(
         )
     if head_stride not in (1, 2, 4):
         raise ColorlibError(f"head_stride {head_stride!r} is not known. Valid: 1 (full size), 2 (half), 4 (quarter).")
-    with _seeded(seed):
+    with _seeded(seed), _policy(backbone_dtype):
         features = _frozen_backbone(backbone, weights, image_size, names)
     with _seeded(seed):  # anew, so that the ladder starts alike however the backbone got its weights
         lightness = keras.Input((image_size, image_size, 1), name="L")
         tapped = [ops.stop_gradient(tap) for tap in features(_prepared(lightness, backbone))]
-        x = _ladder(tapped, dropout, finest=image_size // head_stride)
+        x = _ladder(tapped, dropout, finest=image_size // head_stride, light=light)
         ab = _head(x, image_size // head_stride, head_stride)
     return keras.Model(lightness, ab, name=f"{backbone}_colorizer")
 
@@ -112,6 +121,16 @@ def _seeded(seed):
     finally:
         if seed is not None:
             random.setstate(state)
+
+
+@contextlib.contextmanager
+def _policy(name):
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(name or before)
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _prepared(lightness, backbone):
@@ -209,10 +228,12 @@ def _first_line(error):
     return f"{type(error).__name__}: {text[0] if text else ''}".rstrip(".") + "."
 
 
-def _ladder(tapped, dropout, finest):
+def _ladder(tapped, dropout, finest, light=False):
     """From the deepest tap up to the finest one, or to the size `finest` where the ladder ends below it."""
     *upper, x = tapped
     widths = [tap.shape[-1] for tap in upper]
+    if light:
+        widths = [min(pair) for pair in zip(widths, LIGHT_WIDTHS, strict=True)]
     x = _convolved(x, widths[-1], 1, "rung0")
     if dropout:
         x = layers.SpatialDropout2D(dropout, name="rung0_dropout")(x)
@@ -223,6 +244,8 @@ def _ladder(tapped, dropout, finest):
         # To the next tap's width; after the last tap, to its own.
         width = widths[-rung - 1] if rung < len(upper) else widths[0]
         x = layers.UpSampling2D(interpolation="bilinear", name=f"rung{rung}_up")(x)
+        if tap.shape[-1] != x.shape[-1]:
+            tap = layers.Conv2D(x.shape[-1], 1, use_bias=False, name=f"rung{rung}_tap_conv")(tap)
         x = layers.Add(name=f"rung{rung}_add")([x, _normalized(tap, f"rung{rung}_tap_bn")])
         x = _convolved(x, width, 3, f"rung{rung}")
     if x.shape[1] < finest:

@@ -11,14 +11,13 @@ import functools
 import hashlib
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, lab
+from colorlib import ColorlibError, files, lab
 
 NEAR_GRAY = 5.0  # ab units: photos without any |a| or |b| above it are left out
 _CHUNK = 2**22  # pixels looked up at once, so that a photo of 100 megapixels needs no gigabyte
@@ -127,10 +126,8 @@ class Prior:
         """Written whole or not at all: an npz file with a checksum of its own, without pickles."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with unfinished.open("wb") as file:
+        with files.aside(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **self._fields(), checksum=self._checksum())
-        unfinished.replace(path)
 
     @classmethod
     def load(cls, path, split=None, settings=None) -> "Prior":

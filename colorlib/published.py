@@ -1,21 +1,23 @@
 """Data sets that were published as archives: Places365 and Food-101, their addresses, sizes, counts and checksums.
 
-Of Places365's large archives only stretches are read; the small one and Food-101 come whole, are verified, and deleted
-when their photos are unpacked. What was prepared can be kept as one packed file in `Settings.keep_folder` (on Drive).
+Of Places365's large archives only stretches are read. The small one and Food-101 come whole and are verified; what was
+drawn is unpacked straight from the compressed file, which is deleted at once. At its fullest, the disk holds one such
+archive and the photos that are kept.
 """
 
+import contextlib
 import dataclasses
 import hashlib
-import io
 import itertools
 import json
-import tarfile
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from colorlib import ColorlibError, archives, download, photos, ranges
+from colorlib import ColorlibError, archives, download, files, packs, photos, ranges
+from colorlib.journal import Journal
 from colorlib.settings import Settings
-from colorlib.splits import HELD_OUT, PARTS, Photo, Split, check_skipped, plain_copy, stratified
+from colorlib.splits import HELD_OUT, PARTS, Photo, Split, check_skipped, in_turn, store, stratified
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Archive:
     photos: int
     sha256: str
     by_ranges: bool = False
+    lists: tuple = ()  # in place of photos: text files that are wanted of it, each (name, md5)
+    classes: "Archive | None" = None  # where the lists of its photos' classes are, if they lie in no class folders
 
 
 PLACES = "http://data.csail.mit.edu/places/places365/"
@@ -39,8 +43,25 @@ TRAIN_256 = Archive(
     "0ade5d7d38c682aa0203014a2b99ad3bf608bf1de0f151dc0d80efba54660a0a",
     by_ranges=True,
 )
+FILELIST = Archive(
+    "filelist_places365-standard.tar",
+    PLACES,
+    67_498_496,
+    0,
+    "520699e00d69b63ddc29fac54645aa00ce1c10ca42e288960aa1cf791d6e9aa9",
+    by_ranges=True,
+    lists=(  # their md5 sums are those that torchvision's Places365 publishes
+        ("categories_places365.txt", "06c963b85866bd0649f97cb43dd16673"),
+        ("places365_val.txt", "e9f2fd57bfd9d07630173f4e8708e4b1"),
+    ),
+)
 VAL_256 = Archive(
-    "val_256.tar", PLACES, 525_158_400, 36_500, "24b4e639ef12a0012af525bc4cb443e4ab4aaea8369a1fb009b70e4a4aad5d48"
+    "val_256.tar",
+    PLACES,
+    525_158_400,
+    36_500,
+    "24b4e639ef12a0012af525bc4cb443e4ab4aaea8369a1fb009b70e4a4aad5d48",
+    classes=FILELIST,
 )
 TEST_256 = Archive(
     "test_256.tar",
@@ -70,11 +91,9 @@ DATA_SETS = {
 def prepare(settings: Settings, progress: bool = True) -> Split:
     """The split of a published data set: reused, unpacked from the packed file, or made. See `datasets.prepare`."""
     home = settings.data_folder / settings.data
-    pack = None
-    if settings.keep_folder:
-        pack = settings.keep_folder / f"{settings.data}-{settings.fraction:g}-seed{settings.seed}.tar"
-        if pack.exists() and not (home / "split.json").exists():
-            _unpack(pack, home, progress)
+    pack = packs.place(settings, settings.data, settings.fraction)
+    if pack and pack.exists() and not (home / "split.json").exists():
+        packs.restore(pack, home, progress)
     if (home / "split.json").exists():
         split = Split.load(home / "split.json")
         fraction = split.made_with.get("fraction")
@@ -88,20 +107,18 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         split, how = _make(settings, progress)
         if _absent(split):  # the disk lost some that the journal remembers
             _complete(split, settings, pack, progress)
-    for archive, _ in DATA_SETS[settings.data]:  # only now: until here, an interruption would have needed them again
-        for name in (archive.name, f"{archive.name}.journal"):
-            (home / name).unlink(missing_ok=True)
-    for left_over in home.rglob("*.partial"):
-        left_over.unlink()
+    for pattern in ("*.partial", ".*.part", "*.journal", "*.unpacked"):  # only now: a rerun would have needed them
+        for left_over in home.rglob(pattern):
+            left_over.unlink()
     if pack and not pack.exists():
-        _pack(split, pack, progress)
+        packs.save(split, pack, progress)
     print(f"{settings.data}: {split.counts()}; {how}.")
     return split
 
 
 def source_of(archive: Archive, settings: Settings) -> download.Source:
     """Where the archive's bytes are: at its published address, at a mirror's, or in a folder on disk."""
-    base = (settings.mirror or archive.base).removesuffix(archive.name)  # the archive itself may be named, too
+    base = re.sub(r"[^/]+\.tar(\.gz)?$", "", settings.mirror or archive.base)  # an archive itself may be named, too
     is_web = base.startswith(("http://", "https://"))
     address = f"{base.rstrip('/')}/{archive.name}" if is_web else Path(base).expanduser() / archive.name
     return download.Source(address, archive.bytes)
@@ -109,69 +126,97 @@ def source_of(archive: Archive, settings: Settings) -> download.Source:
 
 def _make(settings: Settings, progress: bool) -> tuple[Split, str]:
     home, recipe = settings.data_folder / settings.data, DATA_SETS[settings.data]
-    parts, skipped, read = {}, [], 0
+    parts, skipped, read = {part: [] for part in PARTS}, [], 0
     _announce(settings, recipe)
     for archive, shares in recipe:
         numbers = {part: round(settings.fraction * share * archive.photos) for part, share in shares.items()}
-        select = _by_ranges if archive.by_ranges else _food_101 if settings.data == "food101" else _from_whole
-        found, refused, bytes_read = select(archive, numbers, settings, home, progress)
-        parts, skipped, read = parts | found, skipped + refused, read + bytes_read
+        select = _by_ranges if archive.by_ranges else _from_whole
+        entries, bytes_read = select(archive, numbers, settings, progress)
+        read += bytes_read
+        for entry in entries:
+            if "skipped" in entry:
+                skipped.append((entry["name"], entry["skipped"]))
+            else:
+                of_file = (entry["name"], entry["size"], entry["sha256"], entry["label"])
+                parts[entry["part"]].append(Photo(*of_file, archive.name, entry["offset"], entry["copy"]))
     check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
-    in_order = {part: tuple(sorted(parts.get(part, ()), key=lambda photo: photo.path)) for part in PARTS}
+    in_order = {part: tuple(sorted(parts[part], key=lambda photo: (photo.label, photo.path))) for part in PARTS}
     made_with = {"fraction": settings.fraction, "seed": settings.seed}
     split = Split(settings.data, home / "photos", home, **in_order, skipped=tuple(skipped), made_with=made_with)
     kept = sum(photo.bytes for part in PARTS for photo in split.photos(part))
     report = {"bytes_read": read, "bytes_kept": kept, "bytes_of_archives": sum(archive.bytes for archive, _ in recipe)}
-    download.write(home / "download.json", json.dumps(report).encode())
+    files.put(home / "download.json", json.dumps(report).encode())
     split.save()
     return split, f"{read / 1e9:.2f} GB read, {kept / 1e9:.2f} GB kept"
 
 
 def _announce(settings: Settings, recipe) -> None:
     """Say what is coming, and refuse what the disk cannot hold, before the first photo is read."""
+    home = settings.data_folder / settings.data
     kept = sum(settings.fraction * sum(shares.values()) * archive.bytes for archive, shares in recipe)
-    whole = sum(archive.bytes for archive, _ in recipe if not archive.by_ranges)
+    whole = [archive for archive, _ in recipe if not archive.by_ranges]
+    fetched = max([archive.bytes for archive in whole if source_of(archive, settings).is_remote], default=0)
+    with files.disk_errors(home):
+        there = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())  # of an interrupted run
+    files.require_space(settings.data_folder, round(max(0, 1.3 * kept + fetched - there)), settings.data)
     stretches = sum(1.3 * settings.fraction * archive.bytes for archive, _ in recipe if archive.by_ranges)
-    fetched = whole if source_of(recipe[0][0], settings).is_remote else 0
-    download.require_space(settings.data_folder, round(1.3 * kept + fetched), settings.data)
-    read = whole + stretches
+    read = sum(archive.bytes for archive in whole) + stretches
     print(f"{settings.data}: about {read / 1e9:.2f} GB to read, {read / 600e6:.0f} minutes at 10 MB a second.")
 
 
-def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
+def _by_ranges(archive: Archive, numbers: dict, settings: Settings, progress: bool) -> tuple[list[dict], int]:
+    """A fair sample of an archive for one part, and how many bytes were read for it."""
     ((part, number),) = numbers.items()
-    source = source_of(archive, settings)
+    home, source = settings.data_folder / settings.data, source_of(archive, settings)
     task = {"archive": archive.name, "bytes": source.size, "number": number, "seed": settings.seed}
-    journal = ranges.Journal(home / f"{archive.name}.journal", source, task)
+    journal = Journal(home / f"{archive.name}.journal", source, task)
     keep = _keeper(home, archive)
     try:
         entries = ranges.sample(source, number, archive.photos, settings.seed, keep, journal, progress)
     finally:
         journal.close()
-    found, refused = _sorted_out(entries, archive)
-    return {part: found}, refused, journal.bytes_read
+    return [entry | {"part": part, "label": _folder_of(entry["name"])} for entry in entries], journal.bytes_read
 
 
-def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
-    """Exactly so many photos for each part, drawn by a hash of seed and name; a refused one is replaced by the next."""
-    source = _whole(archive, settings, home, progress)
+def _from_whole(archive: Archive, numbers: dict, settings: Settings, progress: bool) -> tuple[list[dict], int]:
+    """What is drawn from an archive that comes whole, and how many bytes were read for it.
+
+    It is remembered in a file, so that the archive can go as soon as its photos are unpacked.
+    """
+    home = settings.data_folder / settings.data
+    remembered, found = home / f"{archive.name}.unpacked", {}
+    task = {"archive": archive.sha256, "numbers": numbers, "seed": settings.seed}
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        found = json.loads(remembered.read_bytes())
+    if found.get("task") != task:
+        draw = _food_101 if settings.data == "food101" else _in_turn
+        source = _whole(archive, settings, progress)
+        entries, more_read = draw(archive, source, numbers, settings, progress)
+        found = {"task": task, "entries": entries, "read": archive.bytes + more_read}
+        files.put(remembered, json.dumps(found).encode())
+    (home / archive.name).unlink(missing_ok=True)
+    return found["entries"], found["read"]
+
+
+def _in_turn(archive: Archive, source, numbers: dict, settings: Settings, progress: bool) -> tuple[list[dict], int]:
+    """Exactly so many photos for each part, of each class its share; a refused one is replaced by the next drawn."""
     names = [member.name for member, _ in _members(source, archive.name, (), progress) if ranges.is_photo(member)]
-    drawn = iter(sorted(set(names), key=lambda name: hashlib.sha256(f"{settings.seed} {name}".encode()).digest()))
-    entries, missing = {}, sum(numbers.values())
-    while missing:
-        wanted = dict.fromkeys(itertools.islice(drawn, missing))
+    classes, read = _listed_classes(archive, settings)
+    labels = {name: classes.get(name.rpartition("/")[2], _folder_of(name)) for name in names}
+    drawn, parts = iter(in_turn(labels, f"{settings.seed}")), [part for part in numbers for _ in range(numbers[part])]
+    entries, part = [], iter(parts)
+    while missing := len(parts) - sum("part" in entry for entry in entries):
+        wanted = list(itertools.islice(drawn, missing))
         if len(wanted) < missing:
             raise ColorlibError(f"{archive.name} holds only {len(names):,} photos, {archive.photos:,} were published.")
-        entries |= wanted | _keep_named(source, archive, home, wanted, progress)  # in the order of the draw
-        missing = sum("skipped" in entries[name] for name in wanted)
-    found, refused = _sorted_out(entries.values(), archive)
-    found = iter(found)
-    return {part: list(itertools.islice(found, number)) for part, number in numbers.items()}, refused, archive.bytes
+        came = _keep_named(source, archive, settings, set(wanted), progress)
+        for entry in (came[name] | {"label": labels[name]} for name in wanted):
+            entries.append(entry if "skipped" in entry else entry | {"part": next(part)})
+    return entries, read
 
 
-def _food_101(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
+def _food_101(archive: Archive, source, numbers: dict, settings: Settings, progress: bool) -> tuple[list[dict], int]:
     """The published training and test photos, or a fraction of each class; 5 % of those for training validate."""
-    source = _whole(archive, settings, home, progress)
     lists = {f"food-101/meta/{part}.json": part for part in ("train", "test")}
     drawn = {}
     for member, data in _members(source, archive.name, lists, progress):
@@ -186,21 +231,46 @@ def _food_101(archive: Archive, numbers: dict, settings: Settings, home: Path, p
     drawn["validation"] = stratified(
         drawn["train"], round(HELD_OUT * len(drawn["train"])), f"{settings.seed} validation"
     )
-    part_of = {photo.path: part for part in ("test", "train", "validation") for photo in drawn[part]}
-    entries = _keep_named(source, archive, home, part_of, progress)
-    if len(entries) < len(part_of):
-        raise archives.ArchiveError(
-            f"{archive.name}: {len(part_of) - len(entries):,} of its listed photos are missing."
-        )
-    found, refused = _sorted_out(entries.values(), archive)
-    return {part: [p for p in found if part_of[p.path] == part] for part in PARTS}, refused, archive.bytes
+    of_photo = {
+        photo.path: {"part": part, "label": photo.label}
+        for part in ("test", "train", "validation")  # validation last: its photos are of train, too
+        for photo in drawn[part]
+    }
+    came = _keep_named(source, archive, settings, of_photo, progress)
+    if len(came) < len(of_photo):
+        raise archives.ArchiveError(f"{archive.name}: {len(of_photo) - len(came):,} of its listed photos are missing.")
+    return [entry | of_photo[name] for name, entry in came.items()], 0
 
 
-def _whole(archive: Archive, settings: Settings, home: Path, progress: bool) -> download.Source:
-    """The whole archive on disk, verified: downloaded into `home`, or where the user has it."""
+def _listed_classes(archive: Archive, settings: Settings) -> tuple[dict[str, str], int]:
+    """File name -> class, such as "a/abbey", by the published lists, and how many bytes were read for them.
+
+    Nothing where there are no lists, or none can be had: then that is said, and no photo is refused for it.
+    """
+    if archive.classes is None:
+        return {}, 0
+    source = source_of(archive.classes, settings)
+    try:
+        texts = archives.named(source, [name for name, _ in archive.classes.lists])
+        for name, md5 in archive.classes.lists:
+            if hashlib.md5(texts.get(name, b""), usedforsecurity=False).hexdigest() != md5:
+                raise ColorlibError(f"{source.address}: {name} is missing or damaged.")
+    except ColorlibError as error:
+        print(f"{archive.name}: the photos' classes are not known, and all count as one. {error}")
+        return {}, source.bytes_read
+    categories, listed = (
+        [line.split() for line in texts[name].decode().splitlines()] for name, _ in archive.classes.lists
+    )
+    names = {number: category.lstrip("/") for category, number in categories}
+    return {name: names[number] for name, number in listed}, source.bytes_read
+
+
+def _whole(archive: Archive, settings: Settings, progress: bool) -> download.Source:
+    """The whole archive on disk, verified: downloaded into the data set's home, or where the user has it."""
     source = source_of(archive, settings)
     if source.is_remote:
-        return download.Source(download.fetch(source, home / archive.name, archive.sha256, progress))
+        target = settings.data_folder / settings.data / archive.name
+        return download.Source(download.fetch(source, target, archive.sha256, progress))
     download.verify(source, archive.sha256, progress)
     return source
 
@@ -209,11 +279,11 @@ def _members(source: download.Source, name: str, wanted, progress: bool) -> Iter
     """The members of a whole archive; the wanted ones, by name, with their contents, the others with None."""
     with download.bar(source.size, 0, f"reading {name}", progress) as bar:
         chunks = download.watched(source.chunks(0, source.size), bar)
-        yield from archives.read(archives.gunzip(chunks, name) if ".gz" in name else chunks, name, wanted)
+        yield from archives.read(archives.gunzip(chunks, name) if name.endswith(".gz") else chunks, name, wanted)
 
 
-def _keep_named(source: download.Source, archive: Archive, home: Path, names, progress: bool) -> dict[str, dict]:
-    keep = _keeper(home, archive)
+def _keep_named(source: download.Source, archive: Archive, settings: Settings, names, progress) -> dict[str, dict]:
+    keep = _keeper(settings.data_folder / settings.data, archive)
     unpacked = ((member, data) for member, data in _members(source, archive.name, names, progress) if data is not None)
     return {member.name: dataclasses.asdict(member) | keep(member, data) for member, data in unpacked}
 
@@ -223,7 +293,7 @@ def _keeper(home: Path, archive: Archive) -> Callable[[archives.Member, bytes], 
 
     def keep(member, data):
         try:
-            copy = _store(home, member.name, data, archive.name)
+            copy = store(home, member.name, data, archive.name)
         except photos.PhotoError as error:
             return {"skipped": str(error)}
         return {"sha256": hashlib.sha256(data).hexdigest(), "copy": copy}
@@ -231,56 +301,27 @@ def _keeper(home: Path, archive: Archive) -> Callable[[archives.Member, bytes], 
     return keep
 
 
-def _sorted_out(entries, archive: Archive) -> tuple[list[Photo], list[tuple[str, str]]]:
-    """The kept photos, and (name, reason) of the refused ones."""
-    refused = [(entry["name"], entry["skipped"]) for entry in entries if "skipped" in entry]
-    found = [
-        Photo(
-            *(entry["name"], entry["size"], entry["sha256"], _label(entry["name"]), archive.name, entry["offset"]),
-            copy=entry["copy"],
-        )
-        for entry in entries
-        if "skipped" not in entry
-    ]
-    return found, refused
-
-
-def _label(name: str) -> str:
+def _folder_of(name: str) -> str:
     """A member's class, its folders below the archive's own: "a/abbey" of data_256/a/abbey/00000001.jpg."""
-    return "/".join(name.split("/")[1:-1]).removeprefix("images/")
+    return "/".join(name.split("/")[1:-1])
 
 
 def _complete(split: Split, settings: Settings, pack: Path | None, progress: bool) -> str:
     """Get the photos of a split that are not on this disk: from the packed file, or from where it says they lay."""
+    if _absent(split) and pack and pack.exists():
+        packs.restore(pack, split.home, progress)
     absent = _absent(split)
-    if absent and pack and pack.exists():
-        _unpack(pack, split.home, progress)
-        absent = _absent(split)
     if not absent:
         return "reused"
     if split.folder != (split.home / "photos").resolve():
         raise ColorlibError(f"data/{split.dataset}/split.json names a folder of its own. Get another one.")
-
-    def keep(photo, data):
-        _store(split.home, photo.path, data, "split.json")
-
-    read, needed = 0, sum(photo.bytes for photo in absent)
-    for archive in {archive for archive, _ in DATA_SETS[split.dataset] if not archive.by_ranges}:
-        if source_of(archive, settings).is_remote and any(photo.archive == archive.name for photo in absent):
-            needed += archive.bytes
-    download.require_space(split.home, needed, split.dataset)
-    for archive, _ in DATA_SETS[split.dataset]:
-        wanted = {photo.path: photo for photo in absent if photo.archive == archive.name}
-        if wanted and archive.by_ranges:
-            source = source_of(archive, settings)
-            ranges.refetch(source, list(wanted.values()), keep, progress)
-            read += source.bytes_read
-        elif wanted:
-            read += archive.bytes
-            whole = _whole(archive, settings, split.home, progress)
-            for member, data in _members(whole, archive.name, wanted, progress):
-                if data is not None and hashlib.sha256(data).hexdigest() == wanted[member.name].sha256:
-                    keep(wanted[member.name], data)
+    wanted = [
+        (archive, {p.path: p for p in absent if p.archive == archive.name}) for archive, _ in DATA_SETS[split.dataset]
+    ]
+    fetched = [a.bytes for a, some in wanted if some and not a.by_ranges and source_of(a, settings).is_remote]
+    needed = sum(photo.bytes for photo in absent) + max(fetched, default=0)
+    files.require_space(split.home, needed, split.dataset)
+    read = sum(_fetch(some, archive, split, settings, progress) for archive, some in wanted if some)
     if still := _absent(split):
         raise ColorlibError(
             f"{len(still)} photos of data/{split.dataset}/split.json cannot be had, such as {still[0].path}."
@@ -288,66 +329,23 @@ def _complete(split: Split, settings: Settings, pack: Path | None, progress: boo
     return f"{len(absent):,} photos fetched as split.json says, {read / 1e9:.2f} GB read"
 
 
+def _fetch(wanted: dict[str, Photo], archive: Archive, split: Split, settings: Settings, progress: bool) -> int:
+    """Get photos, by their paths, from an archive as split.json says. Returns how many bytes were read."""
+
+    def keep(photo, data):
+        store(split.home, photo.path, data, "split.json")
+
+    if archive.by_ranges:
+        source = source_of(archive, settings)
+        ranges.refetch(source, list(wanted.values()), keep, progress)
+        return source.bytes_read
+    for member, data in _members(_whole(archive, settings, progress), archive.name, wanted, progress):
+        if data is not None and hashlib.sha256(data).hexdigest() == wanted[member.name].sha256:
+            keep(wanted[member.name], data)
+    (split.home / archive.name).unlink(missing_ok=True)
+    return archive.bytes
+
+
 def _absent(split: Split) -> list[Photo]:
     every = itertools.chain.from_iterable(split.photos(part) for part in PARTS)
     return [photo for photo in every if not split.is_there(photo)]
-
-
-def _pack(split: Split, pack: Path, progress: bool) -> None:
-    """Keep split.json and its photos as one file, in the order of the split. Written whole or not at all."""
-    every = [photo for part in PARTS for photo in split.photos(part)]
-    size = sum(photo.bytes + 1024 for photo in every)
-    download.require_space(pack.parent, size, pack.name)
-    partial = pack.with_name(pack.name + ".partial")
-    with download.disk_errors(pack.parent):
-        pack.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(partial, "w") as tar, download.bar(size, 0, f"packing {pack.name}", progress) as bar:
-            for name, path in [("split.json", split.home / "split.json")] + [
-                (f"photos/{photo.path}", split.folder / photo.path) for photo in every
-            ]:
-                data = path.read_bytes()
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-                bar.update(len(data))
-        partial.replace(pack)
-
-
-def _unpack(pack: Path, home: Path, progress: bool) -> None:
-    """What a packed file holds, each photo verified by the split.json in it. A damaged one is told of and deleted."""
-    source, expected, split = download.Source(pack), {}, None
-    print(f"Unpacking {pack.name}, {source.size / 1e9:.2f} GB.")
-    download.require_space(home, source.size, pack.name)
-    try:
-        for member, data in _members(source, pack.name, None, progress):
-            if split is None:
-                split = _packed_split(home, data)
-                expected = {f"photos/{photo.path}": photo for part in PARTS for photo in split.photos(part)}
-            elif (photo := expected.pop(member.name, None)) and hashlib.sha256(data).hexdigest() == photo.sha256:
-                _store(split.home, photo.path, data, pack.name)
-            else:
-                raise archives.ArchiveError(f"{member.name!r} is not what its split.json says")
-        if split is None or expected:
-            raise archives.ArchiveError(f"{len(expected) or 'all'} photos are missing")
-    except archives.ArchiveError as error:
-        print(f"{pack.name} is damaged ({error}): what is whole is used, the rest is fetched, and it is packed again.")
-        pack.unlink()
-    if split is not None and not (home / "split.json").exists():
-        (home / "split.json.partial").replace(home / "split.json")
-
-
-def _packed_split(home: Path, data: bytes) -> Split:
-    """The split.json of a packed file, kept as a partial file until its photos are there."""
-    download.write(home / "split.json.partial", data)
-    try:
-        return Split.load(home / "split.json.partial")
-    except ColorlibError as error:
-        raise archives.ArchiveError(str(error)) from None
-
-
-def _store(home: Path, name: str, data: bytes, archive: str) -> str:
-    """Write a photo below `home`. Returns the path of its plain copy, "" if it needs none. Raises `PhotoError`."""
-    path = archives.safe_path(home / "photos", name, archive)
-    copy = plain_copy(home, name, data)
-    download.write(path, data)
-    return copy

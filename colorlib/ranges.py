@@ -5,31 +5,27 @@ header tells where the next one is. The archive and the seed alone decide what i
 journal, so that an interrupted sample goes on where it stopped.
 """
 
-import contextlib
 import dataclasses
 import fractions
 import hashlib
 import itertools
-import json
 import math
 import random
 import re
 import statistics
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, archives, download
 from colorlib.archives import BLOCK, Member
+from colorlib.journal import Journal
 
 FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
-NO_PHOTOS = 10_000  # photos that are none, until the archive is taken for none of photos
 TRIES = 3  # readings of a stretch or photo that comes damaged
 
 
@@ -51,54 +47,6 @@ class _Segment:
     stop: int
     number: int
     mean: float
-
-
-class Journal:
-    """What was learned and kept so far, in a file of JSON lines that only ever grows. Torn last lines are dropped.
-
-    `task` are the choices behind it: a journal of other ones is begun anew.
-    """
-
-    def __init__(self, path: Path, source: download.Source, task: dict):
-        self.path, self.source, self._lock = path, source, threading.Lock()
-        self.probes, self.taken, self.in_order, self.skipped, self._read_before = {}, {}, True, 0, 0
-        entries = _whole_lines(path)
-        if not entries or entries[0] != task:
-            entries = [task]
-        download.write(path, b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
-        for entry in entries[1:]:
-            self._learn(entry)
-        self._file = path.open("ab", buffering=0)
-
-    @property
-    def bytes_read(self) -> int:
-        """By all runs together."""
-        return self._read_before + self.source.bytes_read
-
-    def add(self, **entry) -> dict:
-        """Remember an entry, and write it before anything builds on it."""
-        with self._lock, download.disk_errors(self.path.parent):
-            self._file.write(json.dumps(entry | {"read": self.bytes_read}).encode() + b"\n")
-            self._learn(entry)
-        if "skipped" in entry and self.skipped > NO_PHOTOS:
-            raise archives.ArchiveError(
-                f"{self.source.name}: {self.skipped:,} photos are none, the last one {entry['name']!r}: "
-                f"{entry['skipped']}. Try a mirror."
-            )
-        return entry
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _learn(self, entry: dict) -> None:
-        self._read_before = entry.pop("read", self._read_before)
-        if "probe" in entry:
-            self.probes[entry["probe"]] = [Member(*row) for row in entry["members"]]
-        elif "segment" in entry:
-            self.taken.setdefault(entry["segment"], []).append(entry)
-            self.skipped += "skipped" in entry
-        else:
-            self.in_order = entry["in_order"]
 
 
 def sample(source, number: int, total: int, seed: int, keep: Callable, journal: Journal, progress=True) -> list[dict]:
@@ -255,7 +203,8 @@ def _take_between(source, low, high, segment, keep, journal, bar):
     position = done[-1]["offset"] + archives.padded(done[-1]["size"]) if done else low
     if missing <= 0 or position >= high:
         return
-    reader = archives.Reader(_ahead(source, position, segment.mean, missing), position)
+    first, more = round(segment.mean * (1.03 * missing + 1)), round(segment.mean)
+    reader = archives.Reader(source.ahead(position, archives.padded(first), archives.padded(more)), position)
     if not done and not _synchronize(reader, high):
         return
     for member in archives.members(reader, source.name, source.size):
@@ -301,20 +250,6 @@ def _kept(journal: Journal, segment: _Segment) -> int:
     return sum("skipped" not in entry for entry in journal.taken.get(segment.start, []))
 
 
-def _ahead(source, start: int, mean: float, photos: int):
-    """Chunks from `start` on: first the bytes of about so many photos, then, if somebody wants more, of one by one."""
-    stop = start + archives.padded(round(mean * (1.03 * photos + 1)))
-    while start < source.size:
-        chunks = source.chunks(start, stop)
-        try:
-            while (chunk := next(chunks, None)) is not None:
-                yield chunk
-        finally:
-            for _ in chunks:  # to its end, so that the connection serves the next request
-                pass
-        start, stop = stop, stop + archives.padded(round(mean))
-
-
 def _synchronize(reader: archives.Reader, high: int) -> bool:
     """Go on to the first header, if there is one before byte `high`. Returns whether there is."""
     data = b""
@@ -346,17 +281,6 @@ def _probe(source, journal: Journal, start: int, stop: int, window: int) -> list
             at += BLOCK + archives.padded(0 if info.isdir() else info.size)
         journal.add(probe=key, members=found)
     return journal.probes[key]
-
-
-def _whole_lines(path: Path) -> list[dict]:
-    """The entries of a file of JSON lines, up to the first line that is torn."""
-    entries = []
-    if not path.exists():
-        return entries
-    with download.disk_errors(path.parent), contextlib.suppress(ValueError):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            entries.append(json.loads(line))
-    return entries
 
 
 def is_photo(member: Member) -> bool:

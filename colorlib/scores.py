@@ -13,9 +13,6 @@ from colorlib import lab
 
 BIN = 10  # ab units, side of the bins of the class-rebalanced AuC, centred on multiples of it
 SIDE = 27  # bins from -130 to 130
-# A color seen on less than this share of the scored pixels has no class of its own in the rebalanced AuC. A class
-# weighs the same however rare: without this, three of 112 million pixels move the figure by 0.3 points.
-RAREST = 1e-7
 LOSSLESS = 10 * np.log10(255**2 * 12)  # dB: the error of rounding to 8 bits, where PSNR would be infinite
 RESAMPLES = 1000
 
@@ -71,9 +68,14 @@ def within(truth, answer) -> np.ndarray:
 
 
 def class_weights(counts) -> np.ndarray:
-    """1 / p of every class of colors, for counts of pixels; 0 for those rarer than `RAREST`."""
+    """1 / p of every class of colors, for counts of pixels, as floats; 0 for classes without one.
+
+    Zhang et al. (2016), Eq. 4 with λ = 0, p being counted on the scored pixels: every class that occurs weighs the
+    same, that of a single pixel too. The rarest of some 250 classes always are single pixels, and carry tenths of a
+    point; so compare answers on the same photos, never figures of two sets.
+    """
     share = counts / counts.sum()
-    return np.divide(1.0, share, out=np.zeros_like(share), where=share >= RAREST)
+    return np.divide(1.0, share, out=np.zeros_like(share), where=share > 0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,13 @@ from colorlib import ColorlibError
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "rebalanced", "efficientnet")
 DATA_SETS = ("sample", "places365", "places365-val", "food101", "imagenet")
+# The forms of the ladder, as arguments of `models.build_colorizer`. "half" and "quarter" are there to be compared.
+FORMS = {
+    "paper": {"head_stride": 1, "light": False},  # the head at full size, the ladder as wide as its taps
+    "half": {"head_stride": 2, "light": False},
+    "quarter": {"head_stride": 4, "light": False},
+    "fast": {"head_stride": 2, "light": True},  # and the backbone in half precision where the machine gains by it
+}
 BACKBONES = ("vgg16", *(f"efficientnetb{i}" for i in range(8)), "mobilenet")
 
 
@@ -38,6 +45,7 @@ class Settings:
     batch_size: int = 32  # photos a step, for one replica
     flip: bool = True  # the paper's horizontal flip
     rotation: float = 20.0  # degrees either way; 0 switches it off
+    upright_epochs: int = 2  # the last epochs, without rotation: see batches.training
     cache: str = "none"  # decoded photos as uint8: "none", "memory" or "disk"
 
     # Prior (Eq. 3).
@@ -50,7 +58,7 @@ class Settings:
     efficientnet: str = "efficientnetb7"  # of efficientnet
     weights: str = "imagenet"  # "imagenet", "none" (random, and the notebook says so) or a file
     dropout: float = 0.2  # of efficientnet alone
-    head_stride: int = 1  # 1: the paper's full-resolution head; 2 or 4: the fast form
+    form: str = "paper"  # of the ladder: one of `FORMS`; "fast" is several times as fast at the same quality
     dtype: str = "float32"  # Keras' policy: float32, mixed_float16 or mixed_bfloat16
 
     # Training.
@@ -83,12 +91,12 @@ PROFILES = {
         cache="memory",
         weights="none",
         efficientnet="efficientnetb0",
-        head_stride=2,
+        form="fast",
         epochs=6,  # 90 steps: each model then beats gray on its training photos, in half a minute
         learning_rate=2e-3,
     ),
     "classroom": Settings(
-        profile="classroom", data="places365-val", fraction=1.0, efficientnet="efficientnetb0", epochs=4, head_stride=2
+        profile="classroom", data="places365-val", fraction=1.0, efficientnet="efficientnetb0", epochs=4, form="fast"
     ),
     "paper": Settings(),
 }
@@ -101,6 +109,7 @@ ENVIRONMENT = {
     "COLORLIB_WEIGHTS": ("weights",),
     "COLORLIB_IMAGE_SIZE": ("image_size",),
     "COLORLIB_EPOCHS": ("epochs",),
+    "COLORLIB_FORM": ("form",),
     "COLORLIB_DATA_FOLDER": ("data_folder",),
     "COLORLIB_RESULTS": ("results_folder",),
 }
@@ -141,7 +150,7 @@ def checked(settings: Settings) -> Settings:
     """The settings with their folders absolute. Raises `ColorlibError` naming the first impossible value."""
     check_choice("backbone", settings.backbone, BACKBONES)
     check_choice("backbone", settings.efficientnet, BACKBONES)
-    check_choice("head_stride", settings.head_stride, (1, 2, 4))
+    check_choice("form", settings.form, FORMS)
     check_choice("dtype", settings.dtype, ("float32", "mixed_float16", "mixed_bfloat16"))
     check_choice("schedule", settings.schedule, ("cosine", "constant"))
     check_choice("cache", settings.cache, ("none", "memory", "disk"))
@@ -150,6 +159,7 @@ def checked(settings: Settings) -> Settings:
         _require(settings, name, getattr(settings, name) >= 1, "at least 1")
     for name in ("learning_rate", "bin_width"):
         _require(settings, name, 0 < getattr(settings, name) < math.inf, "a positive number")
+    _require(settings, "upright_epochs", settings.upright_epochs >= 0, "0 or more")
     _require(settings, "fraction", 0 < settings.fraction <= 1, "above 0 and at most 1")
     _require(settings, "lambda_", 0 <= settings.lambda_ <= 1, "in [0, 1]")
     _require(settings, "sigma", 0 <= settings.sigma < math.inf, "0 or more")

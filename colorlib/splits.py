@@ -8,7 +8,7 @@ import itertools
 import json
 from pathlib import Path
 
-from colorlib import ColorlibError, download, photos
+from colorlib import ColorlibError, archives, files, photos
 from colorlib.ranges import largest_remainder
 
 PARTS = ("train", "validation", "test")
@@ -98,7 +98,7 @@ class Split:
             "skipped": self.skipped,
             **{part: [_to_group(key, rows) for key, rows in _grouped(self.photos(part))] for part in PARTS},
         }
-        download.write(self.home / "split.json", json.dumps(document, separators=(",", ":")).encode())
+        files.put(self.home / "split.json", json.dumps(document, separators=(",", ":")).encode())
         return self.home / "split.json"
 
     @classmethod
@@ -134,8 +134,19 @@ def plain_copy(home: Path, path: str, data: bytes) -> str:
         return ""
     file = io.BytesIO()
     photos.read(data).save(file, "PNG")
-    download.write(home / "rewritten" / f"{path}.png", file.getvalue())
+    files.put(home / "rewritten" / f"{path}.png", file.getvalue())
     return f"rewritten/{path}.png"
+
+
+def store(home: Path, name: str, data: bytes, archive: str) -> str:
+    """Write a photo below `home`/photos. Returns the path of its plain copy, "" if it needs none.
+
+    Raises `photos.PhotoError` if the bytes are no photo, `archives.ArchiveError` if its name could lead elsewhere.
+    """
+    path = archives.safe_path(home / "photos", name, archive)
+    copy = plain_copy(home, name, data)
+    files.put(path, data)
+    return copy
 
 
 def check_skipped(name: str, skipped: list[tuple[str, str]], total: int) -> None:
@@ -189,6 +200,17 @@ def stratified(candidates: list[Photo], number: int, seed: str) -> list[Photo]:
     labels = sorted(classes)
     shares = largest_remainder([len(classes[label]) for label in labels], number)
     return [photo for label, share in zip(labels, shares, strict=True) for photo in classes[label][:share]]
+
+
+def in_turn(labels: dict[str, str], seed: str) -> list[str]:
+    """The names (name -> class) in an order drawn by a hash of seed and name: its first n, for any n, hold of each
+    class its share, to within one."""
+    classes, place = {}, {}
+    for name in sorted(labels, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
+        classes.setdefault(labels[name], []).append(name)
+    for names in classes.values():
+        place |= {name: (i + 0.5) / len(names) for i, name in enumerate(names)}
+    return sorted(place, key=place.get)
 
 
 def _grouped(part: tuple[Photo, ...]):

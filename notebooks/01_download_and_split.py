@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/01_download_and_split.ipynb)
 #
@@ -17,14 +25,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -32,10 +41,12 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 # %% [markdown]
 # ## The photos, and three parts of them
 #
-# One call makes the split, or finds the one that is there. From now on each photo belongs to one part:
+# One call makes the [split](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#split),
+# or finds the one that is there. From now on each photo belongs to one part:
 #
 # - **train**: the model learns from these;
-# - **validation**: we look at these while it learns, to decide when to stop;
+# - **[validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)**:
+#   we look at these while it learns, to decide when to stop;
 # - **test**: nobody looks at these until the very end. They tell how good the model is on photos it never met.
 
 # %%
@@ -51,7 +62,8 @@ split = datasets.prepare(settings)
 for part in ("train", "validation", "test"):
     photos = split.photos(part)
     classes = len({photo.label for photo in photos})
-    print(f"{part:10}  {len(photos):6,} photos  {classes:3} classes  {sum(p.bytes for p in photos):12,} bytes")
+    size = sum(photo.bytes for photo in photos)
+    print(f"{part:10}  {len(photos):6,} photos  {classes:3} classes  {size:12,} bytes")
 print("checksum of the split:", split.checksum[:16])
 
 # %% [markdown]
@@ -74,8 +86,7 @@ else:
     print("Nothing: these photos were on this machine, or in the packed file on Drive.")
 
 # %% [markdown]
-# Here are some of them. The paper shows such samples as its Figures 1 to 3, of Places, Food-101 and ImageNet; these
-# are of the data set that you chose in the setup cell.
+# Here are some of them:
 
 # %%
 chosen = [
@@ -86,14 +97,42 @@ chosen = [
 images = [np.asarray(Image.open(split.path_of(photo)).convert("RGB")) for photo in chosen]
 figures.contact_sheet(images, [photo.label for photo in chosen])
 
+# %% [markdown]
+# The paper shows such samples of three data sets, as its Figures 1 to 3. Here are those that this machine has.
+# (`DATA = "food101"` in the setup cell downloads 5 GB. ImageNet is behind a registration: `data/README.md` says how to
+# use a copy of your own.)
+
 # %%
-counts = {part: Counter(photo.label for photo in split.photos(part)) for part in ("train", "validation", "test")}
+from colorlib.splits import Split
+from IPython.display import display
+
+published = {"places365": "Fig. 1", "places365-val": "Fig. 1", "food101": "Fig. 2", "imagenet": "Fig. 3"}
+for name, number in published.items():
+    if not (file := settings.data_folder / name / "split.json").exists():
+        print(f"{number}, {name}: not on this machine")
+        continue
+    theirs = Split.load(file)
+    some = [photo for photo in theirs.train if theirs.is_there(photo)]
+    some = some[:: max(1, len(some) // 8)][:8]
+    images = [np.asarray(Image.open(theirs.path_of(photo)).convert("RGB")) for photo in some]
+    print(f"{number}, {name}:")
+    display(figures.contact_sheet(images, [photo.label for photo in some]))
+
+# %% [markdown]
+# How many photos has each class?
+
+# %%
+parts = ("train", "validation", "test")
+counts = {part: Counter(photo.label for photo in split.photos(part)) for part in parts}
 figures.photos_per_class(counts)
 
 # %% [markdown]
 # In the sample, no class is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
 # photograph were in train *and* in test, the test would only ask whether the model remembers that photograph.
-# (The archives of Places365's validation and test photos have no class folders: all their photos count as one class.)
+#
+# In Places365, the archives of validation and test photos have no class folders. The classes of the validation photos
+# come from a published list. Those of the test photos were never published: all of them count as one, without a name,
+# which the picture leaves out.
 #
 # > **What the paper says, and what we do.** The paper takes 3 % of Places: 54,104 / 1,095 / 9,855 photos. Its
 # > counts are those of Places365-Standard, 1,803,460 / 36,500 / 328,500 photos, times 0.03, rounded. The profile
@@ -105,8 +144,8 @@ figures.photos_per_class(counts)
 # The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
 # photos. Must we download all of it?
 #
-# To find out, we make a small archive of our own, in the same order as the large one: class by class. It has four
-# classes of at most 60 photos. Everything below happens on it, and works the same on the large one.
+# To find out, we make a small archive of our own, in the same order as the large one: class by class. It has 240
+# photos at the most. Everything below happens on it, and works the same on the large one.
 
 # %%
 classes = {}
@@ -114,8 +153,8 @@ for photo in split.train:
     classes.setdefault(photo.label, []).append(photo)
 if len(classes) < 4:  # photos without classes: four groups will do
     classes = {f"group_{i}": split.train[i::4] for i in range(4)}
-few = [(label, photo) for label in sorted(classes)[:4] for photo in classes[label][:60]]
-print(f"{len(few)} photos of {', '.join(sorted(classes)[:4])}")
+few = [(label, photo) for label in sorted(classes) for photo in classes[label][:60]][:240]
+print(f"{len(few)} photos of {', '.join(dict.fromkeys(label for label, _ in few))}")
 
 # %%
 import tarfile
@@ -176,7 +215,7 @@ print(f"We jump to byte {middle:,}. The next header is {start:,} bytes further, 
 
 # %% tags=["nbval-check-output"]
 print("the same header:", archives.find_header(window) == start)
-print("the same name:", archives.parse(window[start : start + 512]).name == read_header(window[start : start + 512])[0])
+print("the same name:", archives.parse(window[start : start + 512]).name == name)
 
 # %% [markdown]
 # ## A fair sample
@@ -201,10 +240,11 @@ def share_out(sizes, number):
     return shares
 
 
-share_out([5000, 4000, 3100], 100)
+sizes = [5000, 4000, 3100]
+share_out(sizes, 100)
 
 # %% tags=["nbval-check-output"]
-print("the same shares:", list(share_out([5000, 4000, 3100], 100)) == ranges.largest_remainder([5000, 4000, 3100], 100))
+print("the same shares:", list(share_out(sizes, 100)) == ranges.largest_remainder(sizes, 100))
 print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 328_500)])
 
 # %% [markdown]
@@ -222,14 +262,16 @@ journal_file = folder / "journal.jsonl"
 journal_file.unlink(missing_ok=True)
 journal = ranges.Journal(journal_file, source, {"lesson": 1})
 wanted = max(1, len(few) // 10)
-taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, journal=journal, progress=False)
-classes = ranges.find_classes(source, len(few), journal, progress=False)
+quiet = {"journal": journal, "progress": False}
+taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, **quiet)
+classes = ranges.find_classes(source, len(few), **quiet)
 journal.close()
 
 # %%
 kept = [(entry["start"], entry["offset"] + entry["size"]) for entry in taken]
 probes = [int(key.split()[0]) for key in journal.probes]
-figure = figures.archive_map(source.size, [(c.label.split("/", 1)[1], c.start, c.stop) for c in classes], probes, kept)
+found = [(c.label.split("/", 1)[1], c.start, c.stop) for c in classes]
+figure = figures.archive_map(source.size, found, probes, kept)
 figures.save(figure, "01_archive", settings)
 figure
 
@@ -239,7 +281,8 @@ figure
 # kept.
 
 # %% tags=["nbval-check-output"]
-for label, number in Counter(entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken).items():
+labels = [entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken]
+for label, number in Counter(labels).items():
     print(f"{label:12} {number:3} photos")
 print("kept exactly what was asked for:", len(taken) == wanted)
 
@@ -260,39 +303,104 @@ print(f"read for each byte kept: {journal.bytes_read / saved:.2f}")
 # %% [markdown]
 # ## Exercises
 #
-# **1.** A student takes 3 % of 36,500 photos with `int(0.03 * 36500)`, another with `round`. For which of the three
-# parts of Places365 do they differ? Set `differs` to a list of `True` or `False`.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-differs = [False, False, False]  # your answer: train, validation, test
+from colorlib import exercises
 
-# %%
-right = [int(0.03 * n) != round(0.03 * n) for n in (1_803_460, 36_500, 328_500)]
-print("right!" if list(differs) == right else "not yet: compute both for each part")
+# %% [markdown]
+# **Exercise 1: predict, then run.** One student takes 3 % of the photos with `int(0.03 * n)`, another with
+# `round(0.03 * n)`. The three parts of Places365 have 1,803,460, 36,500 and 328,500 photos. For which of them do the
+# two students differ?
+
+# %% tags=["exercise"]
+differs = [..., ..., ...]  # True or False for train, validation and test
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+exercises.check(
+    differs,
+    [int(0.03 * n) != round(0.03 * n) for n in (1_803_460, 36_500, 328_500)],
+    ([False] * 3, "0.03 × 1,803,460 is 54,103.8: `int` cuts the .8 off, `round` does not."),
+    ([True] * 3, "0.03 × 36,500 is 1,095, a whole number: there is nothing to cut off."),
+    otherwise="Compute both for each part.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# 0.03 × 1,803,460 = 54,103.8, and `int` cuts it to 54,103. The other two products are whole: 1,095 and 9,855. So
-# `differs = [True, False, False]`. (Careful: `0.03 * n` is a floating-point number. Were it 1,094.9999, `int`
-# would give 1,094.)
-#
+# ```python
+# differs = [True, False, False]
+# ```
+# 0.03 × 1,803,460 = 54,103.8, and `int` cuts it to 54,103. The other two products are whole: 1,095 and 9,855.
+# (Careful: `0.03 * n` is a floating-point number. Were it 1,094.9999, `int` would give 1,094.)
 # </details>
-#
-# **2.** How many bytes does a photo of 4,683 bytes take in an archive, its header and the zeros included? Set
-# `bytes_in_archive`.
 
-# %%
-bytes_in_archive = 4683  # your answer
+# %% [markdown]
+# **Exercise 2: find the next header.** A header begins at byte `position`, and says that its photo has `size` bytes.
+# At which byte does the next header begin? Write it for any size.
 
-# %%
-print("right!" if bytes_in_archive == 512 + archives.padded(4683) else "not yet: add the header, and round up to 512")
+
+# %% tags=["exercise"]
+def next_header(position, size):
+    """The byte at which the header after this one begins."""
+    return ...  # your code here
+
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+sizes = (4683, 5120, 1)
+exercises.check(
+    [next_header(1024, size) for size in sizes],
+    [1024 + 512 + archives.padded(size) for size in sizes],
+    ([1024 + 512 + size for size in sizes], "The zeros up to the next multiple of 512 are missing."),
+    ([1024 + archives.padded(size) for size in sizes], "The header itself takes 512 bytes as well."),
+    ([1536 + size // 512 * 512 for size in sizes], "You round down: a photo's last bytes are lost."),
+    (
+        [1536 + (size // 512 + 1) * 512 for size in sizes],
+        "Not for 5,120 bytes: ten full blocks need no eleventh.",
+    ),
+    otherwise="A header of 512 bytes, the photo, and zeros up to a multiple of 512.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The content fills 10 blocks (4,683 / 512 = 9.1), which is 5,120 bytes, and the header is one more: 5,632.
+# ```python
+# def next_header(position, size):
+#     return position + 512 + -(-size // 512) * 512
+# ```
+# `-(-size // 512)` divides and rounds *up*: `//` alone rounds down, so that the two signs turn it around.
+# </details>
+
+# %% [markdown]
+# **Exercise 3: break the plain rounding.** Why not simply round every share? Find three class sizes for which the
+# rounded shares of 100 photos do not add up to 100.
+
+# %% tags=["exercise"]
+my_sizes = [..., ..., ...]  # three whole numbers
+
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+def total(sizes):
+    return sum(round(100 * size / sum(sizes)) for size in sizes)
+
+
+exercises.check(
+    my_sizes,
+    lambda sizes: len(sizes) == 3 and total(sizes) != 100,
+    (lambda sizes: len(sizes) != 3, "Three sizes are asked for."),
+    otherwise="These add up to 100. Find shares that are all rounded down, or all rounded up.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
 #
+# ```python
+# my_sizes = [1, 1, 1]
+# ```
+# Each share is 33.3, and 3 × 33 = 99: one photo is missing. `share_out` gives it to the first class.
 # </details>
 
 # %% [markdown]

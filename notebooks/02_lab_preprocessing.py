@@ -13,12 +13,13 @@
 #
 # **What you will learn**
 #
-# - why colorizing is done in CIE Lab and not in RGB, and what L, a and b are;
+# - why colorizing is done in CIE [Lab](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#lab)
+#   and not in RGB, and what L, a and b are;
 # - the formula from sRGB to Lab, in ten lines of NumPy, and where published notebooks get it wrong;
 # - how photos become the batches that train a model: resized, flipped, rotated, converted, and the
 #   same every time.
 #
-# **What it needs** No GPU. Time on a CPU: sample under 1 minute, classroom 2 minutes, paper 3
+# **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 2 minutes, paper 3
 # minutes (once notebook 01 has fetched the photos).
 
 # %% cellView="form"
@@ -26,14 +27,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -49,7 +51,7 @@ split = datasets.prepare(settings)
 # %% [markdown]
 # ## 1. A photograph is a table of numbers
 #
-# `photos.read` opens a photograph of any kind and gives it upright, in the color space **sRGB**,
+# `photos.read` opens a photograph of any kind and gives it upright, in the color space **[sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb)**,
 # with 8 bits a channel: three whole numbers from 0 to 255 for each pixel, how much red, green and
 # blue light it sends out.
 #
@@ -83,8 +85,10 @@ print("type:", pixels.dtype)
 #
 # **CIE Lab** keeps light and color apart:
 #
-# - **L** is lightness, from 0 (black) to 100 (white): the gray photo itself;
-# - **a** goes from green (negative) to red (positive), and **b** from blue (negative) to yellow
+# - **[L](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#l)**
+#   is lightness, from 0 (black) to 100 (white): the gray photo itself;
+# - **[a](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ab)**
+#   goes from green (negative) to red (positive), and **b** from blue (negative) to yellow
 #   (positive); where both are 0, there is no color, only gray.
 #
 # So colorizing becomes: **L is given, predict a and b.** The photo's detail lies in L and cannot be
@@ -110,8 +114,10 @@ figures.color_planes(rgb)
 #    differences.
 
 # %%
-MATRIX = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
-WHITE = np.array([0.95047, 1.0, 1.08883])
+TO_X = [0.412453, 0.357580, 0.180423]  # of red, green and blue
+TO_Y = [0.212671, 0.715160, 0.072169]
+TO_Z = [0.019334, 0.119193, 0.950227]
+MATRIX, WHITE = np.array([TO_X, TO_Y, TO_Z]), np.array([0.95047, 1.0, 1.08883])
 
 
 def my_rgb_to_lab(rgb):
@@ -149,8 +155,8 @@ for colors in (rgb, lattice):
 # ## 4. The colors that a screen can show
 #
 # Not every pair (a, b) is a color of sRGB. Which ones are depends on L: there is no dark yellow
-# that is vivid, and no light blue that is. This *gamut* is drawn here at four lightnesses; the
-# cross is gray.
+# that is vivid, and no light blue that is. This *[gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)*
+# is drawn here at four lightnesses; the cross is gray.
 
 # %%
 figures.gamut_slices()
@@ -191,7 +197,8 @@ for name, colors in (("float32", exact), ("8-bit", rounded)):
 # whole project where 100 and 128 stand.
 #
 # > **What the paper says, and what we do.** The paper says that L is "normalized to floating point
-# > values from 0-1", and that a and b lie in [-1, 1] because the network ends in a tanh. It does
+# > values from 0-1", and that a and b lie in [-1, 1] because the network ends in a tanh, a
+# > function with values between -1 and 1. It does
 # > not say which number a and b are divided by. sRGB reaches a from -86 to 98 and b from -108 to
 # > 94, so 110, 127 and 128 all keep it within [-1, 1]; 100 would cut off vivid blues. With 127 or
 # > 128 the paper's losses (0.0086) come out where such models are known to land; we take **128**.
@@ -208,15 +215,18 @@ print("ab", ab.shape, f"from {ab.min():.2f} to {ab.max():.2f}")
 # between the two.
 
 # %%
-figure = figures.photo_row([rgb, L[..., 0]], ["the photo", "after preprocessing: L / 100"], columns=2, size=2.6)
+titles = ["the photo", "after preprocessing: L / 100"]
+figure = figures.photo_row([rgb, L[..., 0]], titles, columns=2, size=2.6)
 _ = figures.save(figure, "02_fig4_preprocessing", settings)
 figure
 
 # %% [markdown]
 # ## 7. Batches
 #
-# A training step looks at a *batch* of photos. `batches.training` reads, decodes, resizes, augments
-# and converts them, several at a time, while the model works on the batch before.
+# A training [step](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#step)
+# looks at a *[batch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch)*
+# of photos. `batches.training` reads, decodes, resizes, augments and converts them, several at a
+# time, while the model works on the batch before.
 
 # %% tags=["nbval-check-output"]
 small = settings.replace(image_size=64, batch_size=8, cache="none")
@@ -225,14 +235,19 @@ print("L ", L.shape, L.dtype.name)
 print("ab", ab.shape, ab.dtype.name)
 
 # %% [markdown]
-# **Augmentation** shows the network each photo a little differently in every epoch: mirrored with
-# probability one half, and turned by a random angle of up to 20° either way. What a turned photo
-# leaves empty is filled with its mirror image. Here is one photo, five times over. Below each: its
-# L.
+# **[Augmentation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#augmentation)**
+# shows the network each photo a little differently in every [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch):
+# mirrored with probability one half, and turned by a random angle of up to 20° either way. What a
+# turned photo leaves empty is filled with its mirror image. Here is one photo, five times over.
+# Below each: its L.
 #
-# > **What the paper says, and what we do.** "Augmented with randomized rotations and horizontal
-# > flipping". The angle is not given; ± 20° is ours. We turn the *RGB* photo, before Lab: so L and
-# > ab can never be turned apart.
+# > **What the paper says, and what we do**
+# >
+# > - *Augmented with randomized rotations and horizontal flipping.* The angle is not given; ± 20° is
+# >   ours. We turn the *RGB* photo, before Lab: so L and ab can never be turned apart.
+# > - *Already 224 x 224 - the same as the batch size.* One page earlier it calls them 256 x 256, and
+# >   that is how Places365 publishes them. We resize to 224 × 224. That is the size of the input; how
+# >   many photos a batch holds is another number: 32 is ours.
 
 
 # %%
@@ -245,22 +260,24 @@ class FiveTimes:
         return [path] * 5
 
 
-five = next(iter(batches.training(FiveTimes(), small.replace(batch_size=5, image_size=128), rgb=True))).numpy()
+larger = small.replace(batch_size=5, image_size=128)
+five = next(iter(batches.training(FiveTimes(), larger, rgb=True))).numpy()
 light = lab.rgb_to_lab(five / 255.0)[..., 0] / 100
 figures.photo_row([*five, *light], columns=5, size=1.5)
 
 # %% [markdown]
 # All this is random, and yet the same in every run. The order of the photos and the angle of each
-# are computed from the *seed* and the number of the step alone. So a training that was interrupted
-# after step 1000 goes on with step 1001, and need not read the thousand before. Here step 3 is made
-# twice: as the fourth of the stream, and at once.
+# are computed from two numbers alone: the *seed*, a setting, and the number of the step. So a
+# training that was interrupted after step 1000 goes on with step 1001, and need not read the
+# thousand before. Here step 3 is made twice: as the fourth of the stream, and at once.
 
 # %% tags=["nbval-check-output"]
 stream = [ab.numpy() for L, ab in batches.training(split, small).take(4)]
 at_once = next(iter(batches.training(split, small, first_step=3)))[1].numpy()
 print("step 3 is the same:", np.array_equal(stream[3], at_once))
 few = dataclasses.replace(split, train=split.train[:240])
-epoch = [p for step in range(batches.steps_per_epoch(few, small)) for p in batches.paths_of_step(few, small, step)]
+steps = range(batches.steps_per_epoch(few, small))
+epoch = [path for step in steps for path in batches.paths_of_step(few, small, step)]
 print("each photo once an epoch:", sorted(epoch) == sorted(few.paths("train")))
 
 # %% [markdown]
@@ -274,29 +291,71 @@ stream = iter(batches.training(split, settings.replace(cache="none")))
 next(stream)  # the first one also starts everything up
 begin = time.perf_counter()
 count = sum(len(next(stream)[0]) for _ in range(10))
-print(f"{count / (time.perf_counter() - begin):,.0f} photos a second, {settings.image_size} pixels a side")
+pace = count / (time.perf_counter() - begin)
+print(f"{pace:,.0f} photos a second, {settings.image_size} pixels a side")
 
 # %% [markdown]
 # ## Exercises
 #
-# **Exercise 1.** Lab's *chroma* is how far a color is from gray: √(a² + b²). Write it for a table
-# of Lab colors (..., 3).
-
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** A gray surface sends out *half* of the light of white. What is its L: below 50,
+# 50, or above? Predict a number; the check computes it.
+
+# %% tags=["exercise"]
+my_L = ...  # your prediction, from 0 to 100
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+exercises.check(
+    my_L,
+    lab.rgb_to_lab(lab.encode(np.full(3, 0.5)))[0],
+    (50, "Lightness is not light: an eye answers about like a cube root."),
+    (lab.rgb_to_lab(np.full(3, 0.5))[0], "That is R = G = B = 0.5, which is only 21 % of the light."),
+    (100 * np.cbrt(0.5), "Nearly: L is 116 times the cube root, less 16."),
+    (lambda L: L < 50, "It looks lighter than that: half of the light is much for an eye."),
+    otherwise="Put Y = 0.5 into the last line of `my_rgb_to_lab`.",
+    tolerance=1,
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# my_L = 116 * np.cbrt(0.5) - 16
+# ```
+# About 76. What looks *half as light* as white, L = 50, sends out 18 % of its light: the gray card of photographers.
+# </details>
+
+# %% [markdown]
+# **Exercise 2: write a formula.** The *[chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)*
+# of a color is how far it is from gray: √(a² + b²). Write it for a table of Lab colors, (..., 3).
+
+
+# %% tags=["exercise"]
 def chroma(lab_colors):
     """The distance from gray of Lab colors (..., 3): an array (...)."""
-    return None  # your code here
+    return ...  # your code here
 
 
-# %%
-answer, truth = chroma(exact), np.hypot(exact[:, 1], exact[:, 2])
-if answer is None:
-    print("Write chroma above, run its cell, then run this one again.")
-elif np.shape(answer) == truth.shape and np.allclose(answer, truth, atol=1e-3):
-    print("Right.")
-else:
-    print("Not yet: for red it should be 104.6, for any gray 0. It needs the last axis' entries 1 and 2.")
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+colors = exact[-200:].reshape(10, 20, 3)
+truth = np.hypot(colors[..., 1], colors[..., 2])
+exercises.check(
+    chroma(colors),
+    truth,
+    (truth**2, "The root is missing."),
+    (np.abs(colors[..., 1:]).sum(axis=-1), "That is |a| + |b|. The straight way is shorter."),
+    (np.sqrt((colors**2).sum(axis=-1)), "L is in it: white would be far from gray."),
+    (lambda answer: np.shape(answer) != truth.shape, "a and b are `[..., 1]` and `[..., 2]`."),
+    otherwise="For red it should be 104.6, for any gray 0.",
+    tolerance=1e-3,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -306,26 +365,31 @@ else:
 #     return np.sqrt(lab_colors[..., 1] ** 2 + lab_colors[..., 2] ** 2)
 # ```
 # </details>
-#
-# **Exercise 2.** A common shortcut takes the gray photo as the mean of R, G and B. How far is that
-# from L? Let `gray_L` be the L of the gray photo whose R, G and B are all that mean;
-# `largest_error` is how far it gets from the true L on the lattice of colors above.
+
+# %% [markdown]
+# **Exercise 3: test a shortcut.** Many programs take the mean of R, G and B for the gray photo. Write `gray_L`: the L
+# of the gray color whose R, G and B are all that mean.
 
 
-# %%
+# %% tags=["exercise"]
 def gray_L(rgb):
-    """L, (...), of the gray color whose channels are the mean of those of rgb, (..., 3) in [0, 1]."""
-    return None  # your code here
+    """L, (...), of the gray color whose channels are the mean of those of rgb, (..., 3)."""
+    return ...  # your code here
 
 
-# %%
-answer = gray_L(lattice)
-if answer is None:
-    print("Write gray_L above, run its cell, then run this one again.")
-else:
-    largest_error = np.abs(answer - exact[:, 0]).max()
-    right = abs(largest_error - 51.6) < 0.1
-    print(f"Largest error: {largest_error:.1f} units of L.", "Right!" if right else "Not yet: it should be 51.6.")
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+mean = lattice.mean(axis=-1)
+exercises.check(
+    gray_L(lattice),
+    lab.rgb_to_lab(np.stack([mean] * 3, axis=-1))[:, 0],
+    (exact[:, 0], "That is the true L. The shortcut takes the mean of R, G and B first."),
+    (100 * mean, "The mean is an sRGB number. Ask `lab.rgb_to_lab` for the L of that gray."),
+    (mean, "That is the mean itself. Ask `lab.rgb_to_lab` for the L of that gray."),
+    (lambda answer: np.shape(answer) != mean.shape, "Of Lab's three numbers, only `[..., 0]` is L."),
+    otherwise="Take the mean, repeat it over three channels, and convert that.",
+    tolerance=1e-2,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -335,16 +399,19 @@ else:
 #     mean = rgb.mean(axis=-1, keepdims=True)
 #     return lab.rgb_to_lab(np.repeat(mean, 3, axis=-1))[..., 0]
 # ```
-# Pure green looks almost as light as white, and its mean is only one third: the mean is a poor
-# measure of lightness.
+# `np.abs(gray_L(lattice) - exact[:, 0]).max()` is 51.6 units of L. Pure green looks almost as light as white, and its
+# mean is only one third.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%
 error = np.abs(lab.rgb_to_lab(lattice) - my_rgb_to_lab(lattice)).max()
 kept = 100 * (to_8_bit(lab.lab_to_rgb(rounded)) == to_8_bit(lattice)).all(axis=-1).mean()
-print(f"- Lab in float32 is within {error:.4f} units of the formula, and every 8-bit color comes back unchanged.")
+print(f"- Lab in float32 is within {error:.4f} units of the formula.")
+same = (to_8_bit(lab.lab_to_rgb(exact)) == to_8_bit(lattice)).all(axis=-1)
+print(f"- {100 * same.mean():.0f} % of the colors come back from it unchanged.")
 print(f"- Rounded to 8-bit Lab, {kept:.0f} % of the colors come back.")
 steps = batches.steps_per_epoch(split, settings)
 print(f"- The training split gives {steps:,} batches of {settings.batch_size} an epoch.")

@@ -14,10 +14,11 @@
 # **What you will learn**
 #
 # - how often each color occurs in photographs, and why that makes colorizers answer brown;
-# - how the paper's Eq. 3 turns those frequencies into a weight for each color;
+# - how the paper's Eq. 3 turns those frequencies, the [prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior),
+#   into a weight for each color;
 # - three mistakes that are easily made here, and what each does to the weights.
 #
-# **What it needs** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
+# **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
 # minutes (once notebook 01 has fetched the photos).
 
 # %% cellView="form"
@@ -25,14 +26,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -48,8 +50,10 @@ color_prior = prior.prepare(split, settings)
 # ## 1. Counting colors
 #
 # Notebook 02 took a photo apart into L, its lightness, and a and b, its color. Here we look at the
-# plane of a and b, and count how many pixels of the training photos lie where. The plane is cut
-# into squares, the **bins**, of `bin_width` = 8 ab units, and each pixel counts in its bin.
+# plane of a and b, and count how many pixels of the training photos lie where: a
+# [histogram](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#histogram).
+# The plane is cut into squares, the **bins**, of `bin_width` = 8 ab units, and each pixel counts
+# in its bin.
 #
 # Bins are centred on multiples of their width: a color belongs to bin number ⌊a / 8 + ½⌋. So gray,
 # a = b = 0, is the *middle* of a bin. This is the count of one photo, in five lines:
@@ -99,17 +103,18 @@ print(f"more than 60 units from gray    {100 * share[np.hypot(a, b) > 60].sum():
 print("the mean color                  a = {:.1f}, b = {:.1f}".format(*color_prior.mean_ab))
 
 # %% [markdown]
-# That is why colorizers answer brown. A model that is unsure, and is punished by the *squared*
-# distance, does best with the mean of what could be. The mean of many colors is a dull one.
+# That is why colorizers answer brown. A model that is unsure, and is punished by the [*squared* distance](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse),
+# does best with the mean of what could be. The mean of many colors is a dull one.
 #
 # ## 2. From counts to p′
 #
-# Eq. 3 needs p′(a, b), how likely each color is. We make it a **density** on the square from -1 to
-# 1 in both a / 128 and b / 128: the share of pixels in a bin, divided by the bin's area Δ², where Δ
-# = 8 / 128. Summed over all bins, times Δ², it gives 1.
+# Eq. 3 needs p′(a, b), how likely each color is. We make it a **[density](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#density)**
+# on the square from -1 to 1 in both a / 128 and b / 128: the share of pixels in a bin, divided by
+# the bin's area Δ², where Δ = 8 / 128. Summed over all bins, times Δ², it gives 1.
 #
-# A count of few photos is ragged, so it is **smoothed**: each bin's share is spread over its
-# neighbours by a Gaussian in the plane, of standard deviation σ = 5 ab units.
+# A count of few photos is ragged, so it is **[smoothed](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#smoothing)**:
+# each bin's share is spread over its neighbours by a Gaussian in the plane, of standard deviation σ
+# = 5 ab units.
 
 
 # %%
@@ -130,7 +135,8 @@ print("colorlib's is the same:", np.allclose(p, color_prior.density, rtol=1e-3, 
 
 # %%
 before = prior.density(color_prior.counts, width, 0)
-figures.ab_planes({"p′ as counted": before, "p′ smoothed, σ = 5": color_prior.density}, width, "density p′")
+planes = {"p′ as counted": before, f"p′ smoothed, σ = {settings.sigma:g}": color_prior.density}
+figures.ab_planes(planes, width, "density p′")
 
 # %% [markdown]
 # > **What the paper says, and what we do.** "Smoothed with the distribution of a Gaussian kernel":
@@ -144,7 +150,8 @@ two_spots = np.zeros_like(p)
 two_spots[middle, middle], two_spots[middle + 5, middle - 10] = 1, 1
 along_list = np.convolve(two_spots.ravel(), line, mode="same").reshape(p.shape)
 in_plane = my_density(two_spots, width, settings.sigma)
-planes = {"two bins": two_spots, "smoothed in the plane": in_plane / in_plane.max(), "along the list": along_list}
+planes = {"two bins": two_spots, "smoothed in the plane": in_plane / in_plane.max()}
+planes["smoothed along the list"] = along_list
 figures.ab_planes(planes, width, "relative", logarithmic=False)
 
 # %% [markdown]
@@ -184,7 +191,8 @@ figures.ab_planes({f"v, λ = {settings.lambda_:g}": v}, width, "weight v")
 # %% [markdown]
 # Painted onto photos: each pixel's color is looked up in the table. Bright places are those from
 # which a model trained with these weights learns most. The photos are the first three of the
-# validation split with at least a tenth of vivid pixels (chroma above 30).
+# validation split with at least a tenth of vivid pixels ([chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)
+# above 30).
 
 
 # %%
@@ -193,16 +201,18 @@ def vivid(path):
     return np.mean(np.hypot(ab[..., 0], ab[..., 1]) > 30) > 0.1
 
 
-chosen = [path for path in split.paths("validation")[:200] if vivid(path)][:3] or split.paths("validation")[:1]
+paths = split.paths("validation")[:200]
+chosen = [path for path in paths if vivid(path)][:3] or paths[:1]
 images = [np.asarray(photos.read(path)) / 255.0 for path in chosen]
 painted = [color_prior.weight_of(lab.split(lab.rgb_to_lab(image))[1]) for image in images]
-figures.weights_on_photo(images, painted, [f"mean weight {weight.mean():.2f}" for weight in painted])
+titles = [f"mean weight {weight.mean():.2f}" for weight in painted]
+figures.weights_on_photo(images, painted, titles)
 
 # %% [markdown]
 # ## 4. What λ does
 #
-# Small λ: strong rebalancing. Large λ: hardly any. The paper gives no value; 0.5 is a default of
-# ours.
+# Small λ: strong [rebalancing](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rebalancing).
+# Large λ: hardly any. The paper gives no value; 0.5 is a default of ours.
 
 # %%
 choices = (0.1, 0.25, 0.5, 0.75, 0.9, 1)
@@ -222,11 +232,14 @@ from IPython.display import display
 from ipywidgets import FloatSlider, interact
 
 
-@interact(chosen=FloatSlider(settings.lambda_, min=0.05, max=1, step=0.05, description="λ", continuous_update=False))
+slider = FloatSlider(settings.lambda_, min=0.05, max=1, step=0.05, description="λ")
+slider.continuous_update = False
+
+
+@interact(chosen=slider)
 def show(chosen):
-    display(
-        figures.ab_planes({f"λ = {chosen:.2f}": prior.weights(color_prior.density, width, chosen)}, width, "weight v")
-    )
+    table = prior.weights(color_prior.density, width, chosen)
+    display(figures.ab_planes({f"λ = {chosen:.2f}": table}, width, "weight v"))
 
 
 # %% [markdown]
@@ -239,7 +252,7 @@ def show(chosen):
 #
 # > **What the paper says, and what we do.** The paper calls p′ an "empirical probability" and adds
 # > λ / 4. The 4 fits only a *density* on the square [-1, 1] × [-1, 1], whose area is 4; so a
-# > density it is.
+# > density it is. Its Σ p′ v = 1 is then a sum over bins of area Δ².
 
 # %%
 probabilities = color_prior.density * delta**2
@@ -253,62 +266,135 @@ print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / w
 # %% [markdown]
 # ## Exercises
 #
-# **Exercise 1.** The ratio of the heaviest weight to the lightest depends on the largest p′ alone
-# (where p′ is 0 the weight is heaviest). Write it as a formula of `p_max` and λ.
-
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-def ratio(p_max, lambda_):
-    """Heaviest weight over lightest."""
-    return None  # your code here
+from colorlib import exercises
 
+# %% [markdown]
+# **Exercise 1: predict, then run.** Every training photo is copied, so that each is there twice. What happens to the
+# weight of gray: does it become *half*, *the same* or *double*?
 
-# %%
-answer = ratio(p.max(), 0.5)
-if answer is None:
-    print("Write ratio above, run its cell, then run this one again.")
-else:
-    ratios = [table.max() / table.min() for table in tables.values()]
-    right = np.allclose([ratio(p.max(), x) for x in choices], ratios, rtol=0.01)
-    print("Right." if right else "Not yet. What is left of Eq. 3's fraction where p′ = 0, and where p′ = p_max?")
+# %% tags=["exercise"]
+prediction = ...  # "half", "the same" or "double"
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+twice = prior.density(2 * color_prior.counts, width, settings.sigma)
+factor = float((prior.weights(twice, width, settings.lambda_) / v)[middle, middle])
+exercises.check(
+    prediction,
+    {0.5: "half", 1: "the same", 2: "double"}[round(factor, 3)],
+    ("half", "Gray is twice as often there, but so is everything else: p′ is a *share*."),
+    ("double", "More pixels do not make a color rarer or more common: p′ is a *share*."),
+    otherwise='Write "half", "the same" or "double".',
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def ratio(p_max, lambda_):
-#     return 1 + 4 * p_max * (1 - lambda_) / lambda_
+# prediction = "the same"
 # ```
+# Counts are divided by their sum. What p′ tells is how common a color is among all pixels, not how many there are.
 # </details>
+
+# %% [markdown]
+# **Exercise 2: change λ and explain the map.** Find the λ with which the heaviest weight is ten times the lightest.
+# (The slider above helps; a formula is better.) Then look at its map: outside of a small region around gray, all
+# colors have nearly the same weight. Why?
 #
-# **Exercise 2.** Which λ makes the heaviest weight exactly ten times the lightest?
+# - **a**: the Gaussian has spread the common colors over the whole plane;
+# - **b**: beside λ / 4, p′ counts only where it is very large;
+# - **c**: rare colors have become more common.
 
-# %%
-my_lambda = None  # your answer here
+# %% tags=["exercise"]
+my_lambda = ...  # a number, or a formula that uses p.max()
+why = ...  # "a", "b" or "c"
 
-# %%
-if my_lambda is None:
-    print("Set my_lambda above, run its cell, then run this one again.")
-else:
-    mine = prior.weights(color_prior.density, width, my_lambda)
-    found = mine.max() / mine.min()
-    print(f"The ratio is {found:.2f}.", "Right!" if abs(found - 10) < 0.1 else "Not yet.")
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+def spread(x):
+    table = prior.weights(color_prior.density, width, x)
+    return table.max() / table.min()
+
+
+exercises.check(
+    my_lambda,
+    lambda x: 0 <= x <= 1 and abs(spread(x) - 10) < 0.1,
+    (lambda x: not 0 <= x <= 1, "λ lies between 0 and 1."),
+    (lambda x: spread(x) > 10, "Too strong: a larger λ mixes in more of the uniform density."),
+    otherwise="Too even: a smaller λ leaves more of p′.",
+)
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+exercises.check(
+    why,
+    "b",
+    ("a", "σ has not changed: p′ is the same in all these maps."),
+    ("c", "How common a color is comes from the photos. λ only says how much that counts."),
+    otherwise='Write "a", "b" or "c".',
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
 # my_lambda = 4 * p.max() / (9 + 4 * p.max())
+# why = "b"
 # ```
+# Where p′ = 0, the weight is proportional to 1 / (λ / 4); where p′ is largest, to 1 / ((1 - λ) p_max + λ / 4). Their
+# ratio is 1 + 4 p_max (1 - λ) / λ. With such a large λ, (1 - λ) p′ is small beside λ / 4 for all but the commonest
+# colors: elsewhere the weight is that of p′ = 0.
 # </details>
+
+# %% [markdown]
+# **Exercise 3: write Eq. 3 yourself.** Think of a world of n colors, with *probabilities* q whose sum is 1. There is
+# no area any more: among n colors, the uniform probability is 1 / n, and the mean weight is Σ q v. Write Eq. 3 for it.
+
+
+# %% tags=["exercise"]
+def weights_of(q, lambda_):
+    """Eq. 3 for the probabilities q, (n,): the weights, (n,), whose mean under q is 1."""
+    return ...  # your code here
+
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+q, x = np.array([0.7, 0.2, 0.1]), 0.25
+raw, wrong_4, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 3), (0.75, x / 4), (x, 0.25)))
+exercises.check(
+    weights_of(q, x),
+    raw / (q * raw).sum(),
+    (raw, "The second equation is missing: divide by Σ q v."),
+    (raw / raw.mean(), "Every color counts once in your mean. A pixel's mean weight is Σ q v."),
+    (raw / raw.sum(), "Your weights sum to 1. It is Σ q v that must be 1."),
+    (wrong_4 / (q * wrong_4).sum(), "1 / 4 belongs to a square of area 4. Uniform is 1 / n here."),
+    (swapped / (q * swapped).sum(), "λ and 1 - λ are swapped: λ belongs to the uniform part."),
+    otherwise="First 1 / ((1 - λ) q + λ / n), then divide by Σ q v.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
 #
+# ```python
+# def weights_of(q, lambda_):
+#     v = 1 / ((1 - lambda_) * q + lambda_ / len(q))
+#     return v / (q * v).sum()
+# ```
+# So probabilities are no mistake in themselves. The mistake of section 5 is to mix them with the uniform *density*.
+# </details>
+
+# %% [markdown]
 # ## What we saw
 
 # %%
 near, gray = 100 * share[np.hypot(a, b) <= 20].sum(), 100 * share[middle, middle]
-print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in the gray bin.")
-print(f"- With λ = {settings.lambda_:g}, gray weighs {v[middle, middle]:.2f} and the rarest colors {v.max():.1f}.")
-print(f"- The mean weight is 1 under the smoothed p′, and {color_prior.mean_weight:.2f} over the pixels as counted:")
+print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in its bin.")
+print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest colors {v.max():.1f}.")
+print(f"- The mean weight is 1 under the smoothed p′, {color_prior.mean_weight:.2f} over the raw counts:")
 print("  smoothing moves some of the crowd at gray outwards, where weights are higher.")
 high, low = v.max() / v.min(), wrong.max() / wrong.min()
 print(f"- With probabilities in place of a density, the ratio falls from {high:.0f} to {low:.1f}.")

@@ -1,5 +1,8 @@
 # ---
 # jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -13,11 +16,13 @@
 #
 # **What you will learn**
 #
-# - how a network that was made to name things is turned into one that colors: taps and a ladder;
-# - what the paper's loss, Eq. 1, measures, and why it makes an honest model paint a red car brown;
+# - how a network that was made to name things is turned into one that colors: [taps](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#tap)
+#   and a [ladder](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ladder);
+# - what the paper's [loss](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#loss),
+#   Eq. 1, measures, and why it makes an honest model paint a red car brown;
 # - how a training is watched: curves, the best epoch, and what an answer without learning scores.
 #
-# **What it needs** Photos, which it gets itself. A GPU in every profile but `sample`.
+# **What it needs.** Photos, which it gets itself. A GPU in every profile but `sample`.
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
@@ -28,14 +33,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -43,7 +49,7 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import keras
 import numpy as np
-from colorlib import batches, datasets, figures, lab, models, scores, training
+from colorlib import batches, datasets, figures, lab, models, runs, scores, training
 
 split = datasets.prepare(settings)
 
@@ -67,24 +73,23 @@ print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 # ## 2. The backbone and its taps
 #
 # **VGG-16** was trained on ImageNet's 1.2 million photographs to name 1,000 kinds of things. We
-# leave out its last layers, which say the names, and **freeze** the others: their weights never
-# change. Such a borrowed network is called a *backbone*; learning on top of it, *transfer
-# learning*.
+# leave out its last layers, which say the names, and **[freeze](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#frozen)**
+# the others: their weights never change. Such a borrowed network is called a *[backbone](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#backbone)*;
+# learning on top of it, *[transfer learning](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#transfer-learning)*.
 #
 # Layer by layer, its image gets smaller and its channels get more: from many pixels that know
 # little to few that know much. At five depths we tap it: the last layer before each halving.
 
 # %%
-network = models.build_colorizer(
-    settings.backbone, settings.weights, settings.image_size, head_stride=settings.head_stride, seed=settings.seed
-)
+network = runs.build("baseline", settings)
 if settings.weights == "none":
     print("Random weights: this profile downloads nothing, so its backbone has never seen a photo.")
 figures.tap_maps(network, L[:1])
 
 # %% tags=["nbval-check-output"]
 backbone = network.get_layer("backbone")
-print("variables of the backbone:", len(backbone.variables), " to be trained:", len(backbone.trainable_variables))
+all_of_it, trained = len(backbone.variables), len(backbone.trainable_variables)
+print("variables of the backbone:", all_of_it, " to be trained:", trained)
 features = backbone(np.zeros((1, settings.image_size, settings.image_size, 3), "float32"))
 for name, tap in zip(models.taps(settings.backbone), features, strict=True):
     print(f"{name:14} {tap.shape[1]:3} x {tap.shape[2]:3} pixels, {tap.shape[3]:3} channels")
@@ -100,10 +105,11 @@ for name, tap in zip(models.taps(settings.backbone), features, strict=True):
 # ## 3. The ladder
 #
 # So we climb back. The deepest tap goes through a 1×1 convolution, which only changes its number of
-# channels. Then, rung by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution
-# mix the two. *BN* is batch normalization, which brings each channel to a common scale, *ReLU* sets
-# negative numbers to 0. The **head** at the end is a convolution to two channels, a and b; its tanh
-# keeps them in [-1, 1].
+# channels. Then, [rung](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rung)
+# by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution mix the two. *BN* is
+# [batch normalization](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch-normalization),
+# which brings each channel to a common scale, *ReLU* sets negative numbers to 0. The **[head](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head)**
+# at the end is a convolution to two channels, a and b; its tanh keeps them in [-1, 1].
 
 # %%
 drawing = figures.ladder(network)
@@ -130,9 +136,14 @@ print(f"trained {trained:,}, frozen {frozen:,} numbers")
 # >   ImageNet's mean color.
 # > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*: so we do, the convolution without
 # >   bias.
+# > - Its Eq. 1 (below) is the plain mean over both channels and all pixels: what Keras calls the
+# >   mean squared error.
+# > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to
+# >   stop, the best weights come back, and an interrupted training goes on from its own past.
 # > - The head stands at full size in the paper. In the profiles `sample` and `classroom` it stands
-# >   at half size, and its ab are enlarged: the drawing shows which. An eye sees color less sharply
-# >   than light, and the sharp edges are in L anyway.
+# >   at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
+# >   and its ab are enlarged: the drawing shows which. An eye sees color less sharply than light,
+# >   and the sharp edges are in L anyway.
 #
 # What is VGG-16 fed for black, middle gray and white?
 
@@ -161,8 +172,8 @@ def eq1(Y, Y_predicted):
 
 
 # %% [markdown]
-# That is the plain mean over pixels and channels, Keras' *mean squared error* (MSE). Do the two
-# agree, on the answer "all gray" (a = b = 0) for the first validation photo?
+# That is the plain mean over pixels and channels, Keras' *[mean squared error](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse)*
+# (MSE). Do the two agree, on the answer "all gray" (a = b = 0) for the first validation photo?
 
 # %% tags=["nbval-check-output"]
 gray = np.zeros_like(ab)
@@ -170,18 +181,19 @@ by_keras = float(keras.losses.MeanSquaredError()(ab[:1], gray[:1]))
 print("the same:", bool(np.isclose(eq1(ab[0], gray[0]), by_keras, rtol=1e-4)))
 
 # %% [markdown]
-# Now a car. In gray photos, red cars, blue cars and white cars can look alike. Let the truth be
-# *red* in 6 photos of 10, *blue* in 3 and *white* in 1. The network sees the same gray car each
+# Now a car. In gray photos, red cars, green cars and silver cars can look alike. Let the truth be
+# *red* in 6 photos of 10, *green* in 3 and *silver* in 1. The network sees the same gray car each
 # time, so it can give but one answer. Which one has the lowest Eq. 1?
 
 # %%
-cars = {"red": (45, 60, 40), "blue": (45, 10, -40), "white": (45, 0, 0)}
-share = {"red": 0.6, "blue": 0.3, "white": 0.1}
+cars = {"red": (45, 60, 45), "green": (45, -40, 40), "silver": (45, 0, 0)}
+share = {"red": 0.6, "green": 0.3, "silver": 0.1}
 
 
 def expected_loss(a, b):
     """Eq. 1 of the answer (a, b), averaged over the cars, in units of ab / 128."""
-    return sum(share[c] * ((a - cars[c][1]) ** 2 + (b - cars[c][2]) ** 2) / 2 / lab.AB_SCALE**2 for c in cars)
+    squares = {c: (a - cars[c][1]) ** 2 + (b - cars[c][2]) ** 2 for c in cars}
+    return sum(share[c] * squares[c] for c in cars) / 2 / lab.AB_SCALE**2
 
 
 grid_a, grid_b = np.meshgrid(np.arange(-20, 81), np.arange(-60, 61), indexing="ij")
@@ -190,11 +202,12 @@ best = np.unravel_index(loss.argmin(), loss.shape)
 best_a, best_b = int(grid_a[best]), int(grid_b[best])
 
 # %% tags=["nbval-check-output"]
-mean_a, mean_b = (sum(share[c] * cars[c][i] for c in cars) for i in (1, 2))
-print("lowest loss at a, b =", (best_a, best_b), "  the mean of the cars:", (round(mean_a, 1), round(mean_b, 1)))
+mean_a, mean_b = (round(sum(share[c] * cars[c][i] for c in cars), 1) for i in (1, 2))
+print("lowest loss at a, b =", (best_a, best_b), "  the mean of the cars:", (mean_a, mean_b))
 
 # %%
-figures.swatches({**{f"{c}: {share[c]:.0%}": cars[c] for c in cars}, "Eq. 1's best answer": (45, best_a, best_b)})
+named = {f"{car}: {share[car]:.0%}": color for car, color in cars.items()}
+figures.swatches({**named, "Eq. 1's best answer": (45, best_a, best_b)})
 
 # %% [markdown]
 # The lowest loss is at the **mean**, a dull brown that no car has. This is not a failure of the
@@ -206,18 +219,23 @@ figures.swatches({**{f"{c}: {share[c]:.0%}": cars[c] for c in cars}, "Eq. 1's be
 #
 # ## 5. Training
 #
-# `training.train` calls Keras' own `fit`. After each epoch (each photo seen once) it looks at the
-# validation photos, which the model does not learn from. Where their loss has not improved for
-# some epochs it stops (*early stopping*) and brings back the weights of the best epoch. Interrupted,
-# it goes on where it stood; finished, it trains nothing.
+# `training.train` calls Keras' own `fit`. After each [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch)
+# (each photo seen once) it looks at the [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
+# photos, which the model does not learn from. Where their loss has not improved for some epochs it
+# stops (*[early stopping](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#early-stopping)*)
+# and brings back the weights of the best epoch. Now and then it writes a [checkpoint](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#checkpoint):
+# interrupted, it goes on from there; finished, it trains nothing. How far one step corrects the
+# weights, the [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate),
+# falls to 0 over the epochs.
 
 # %%
 run = training.train("baseline", settings, split=split)
 
 # %% [markdown]
-# `history.csv`, in the run's folder, is one row an epoch. The dotted line is what "all gray"
-# scores on the validation photos: an answer that needs no network. A model has to stay below it to
-# have learned anything that holds for photos it has not seen.
+# `history.csv`, in the [run](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#run)'s
+# folder, is one row an epoch. The dotted line, a [floor](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#floor),
+# is what "all gray" scores on the validation photos: an answer that needs no network. A model has
+# to stay below it to have learned anything that holds for photos it has not seen.
 
 
 # %%
@@ -243,8 +261,8 @@ curve
 # Three things to read off:
 #
 # - The training loss falls on. The validation loss need not: where it rises while the other falls,
-#   the network learns its training photos by heart (it *overfits*). The ring marks the epoch whose
-#   weights are kept.
+#   the network learns its training photos by heart (it *[overfits](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#overfitting)*).
+#   The ring marks the epoch whose weights are kept.
 # - In training mode, batch normalization uses the statistics of the batch at hand and the photos
 #   are flipped and rotated; in inference mode neither is so. The two curves are not quite the same
 #   quantity.
@@ -252,8 +270,9 @@ curve
 #   `sample` profile that can happen: it trains on crops of four photographs, with a backbone that
 #   has never seen one, and is validated on a cat and a rocket.
 #
-# So has it learned anything at all? The fair question for so few photos: on its **training** photos,
-# in inference mode, is its loss below that of "all gray"?
+# So has it learned anything at all? The fair question for so few photos: on its **training**
+# photos, in [inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode),
+# is its loss below that of "all gray"?
 
 # %%
 model = run.build_model()
@@ -276,10 +295,10 @@ def table(part):
     answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
     order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
     chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
-    rows = [
-        {"given": L[i, ..., 0], "predicted": scores.to_rgb8(L[i], answer[i]), "truth": scores.to_rgb8(L[i], ab[i])}
-        for i in chosen.values()
-    ]
+    rows = []
+    for i in chosen.values():
+        predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+        rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
     return figures.photo_table(rows, list(chosen))
 
 
@@ -294,35 +313,68 @@ figures.save(seen, "colored_baseline", settings)
 seen
 
 # %% [markdown]
-# ## 7. Exercises
+# ## Exercises
 #
-# **Exercise 1.** Count the weights of the ladder's lowest rung: a 1×1 convolution from 512 channels
-# to 512, without bias. And of the rung above it: 3×3, from 512 channels to 256.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
-# %% tags=["nbval-check-output"]
-lowest = ...  # your answer, a number
+# %%
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** How many weights has the ladder's lowest rung in the paper's model, a 1×1
+# convolution from 512 channels to 512, without bias? And the rung above it: 3×3, from 512 channels to 256? The check
+# asks the model.
+
+# %% tags=["exercise"]
+lowest = ...  # your answers: numbers, or products
 above = ...
 
-check = [int(np.prod(paper_model.get_layer(f"rung{i}_conv").kernel.shape)) for i in (0, 1)]
-print("not yet" if ... in (lowest, above) else "right" if [lowest, above] == check else "try again")
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+kernels = [paper_model.get_layer(f"rung{i}_conv").kernel for i in (0, 1)]
+exercises.check(
+    [lowest, above],
+    [int(np.prod(kernel.shape)) for kernel in kernels],
+    ([512 * 512 + 512, 9 * 512 * 256 + 256], "These are with a bias for each channel. Here is none."),
+    (lambda n: n[0] in (512, 1024), "Each of the 512 channels out has a weight for each of the 512 in."),
+    (lambda n: n[1] == 512 * 256, "A 3×3 kernel has 9 weights for each pair of channels, not 1."),
+    (lambda n: n[1] == 3 * 512 * 256, "3×3 are 9 places, not 3."),
+    otherwise="k × k from m to n channels: each pair of channels has k · k weights.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# A kernel of size k × k from m to n channels has k · k · m · n weights: `lowest = 512 * 512`,
-# `above = 3 * 3 * 512 * 256`.
+# ```python
+# lowest = 512 * 512
+# above = 3 * 3 * 512 * 256
+# ```
+# A kernel of size k × k from m to n channels has k · k · m · n weights.
 # </details>
-#
-# **Exercise 2.** Another loss, the mean *absolute* error, asks for another answer. For the cars:
-# which (a, b) is best when squares are replaced by absolute values? Change the line, and look where
-# it lands.
 
-# %% tags=["nbval-check-output"]
-my_loss = loss  # replace: the expected absolute error of every (grid_a, grid_b)
+# %% [markdown]
+# **Exercise 2: another loss.** The mean *absolute* error replaces each square by an absolute value. Write the expected
+# absolute error of every answer (`grid_a`, `grid_b`) to the cars. Predict first: which color is best now?
 
-at = np.unravel_index(my_loss.argmin(), my_loss.shape)
-found = (int(grid_a[at]), int(grid_b[at]))
-print("not yet" if my_loss is loss else "right" if found == (60, 40) else f"try again: it is at {found}")
+# %% tags=["exercise"]
+my_loss = ...  # a table like `loss`
+
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+def lands(table):
+    at = np.unravel_index(np.argmin(table), grid_a.shape)
+    return int(grid_a[at]), int(grid_b[at])
+
+
+exercises.check(
+    my_loss,
+    lambda table: np.shape(table) == grid_a.shape and lands(table) == (60, 45),
+    (lambda table: np.shape(table) != grid_a.shape, "One number for every answer: a table like `loss`."),
+    (lambda table: lands(table) == (best_a, best_b), "It is still best at the mean: are the squares gone?"),
+    (lambda table: lands(table) == (0, 40), "All cars count the same here: `share` is missing."),
+    otherwise="Sum, over the cars, share · (|a - a of the car| + |b - b of the car|).",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -330,31 +382,42 @@ print("not yet" if my_loss is loss else "right" if found == (60, 40) else f"try 
 # ```python
 # my_loss = sum(share[c] * (abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2])) for c in cars)
 # ```
-#
-# Absolute values are lowest at the *median* of each channel. Where more than half of the cars are
-# red, that is red itself, however blue the others are: the majority wins, and nothing is mixed.
+# It is best at (60, 45), red itself. Absolute values are lowest at the *median* of each channel. Where more than half
+# of the cars are red, that is red, however green the others are: the majority wins, and nothing is mixed.
 # </details>
-#
-# **Exercise 3.** VGG-16 halves its image four times on the way to its deepest tap. Which of these
-# sizes does its ladder refuse: 64, 100, 128, 224? Try `models.build_colorizer("vgg16", "none", size)`.
 
-# %% tags=["nbval-check-output"]
-refused = []  # your answer, a list of sizes
+# %% [markdown]
+# **Exercise 3: predict, then run.** VGG-16 halves its image four times on the way to its deepest tap. Which of the
+# sizes 64, 100, 128 and 224 does its ladder refuse? Try `models.build_colorizer("vgg16", "none", size)`.
 
-print("not yet" if not refused else "right" if refused == [s for s in (64, 100, 128, 224) if s % 16] else "try again")
+# %% tags=["exercise"]
+refused = ...  # a list of sizes
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+exercises.check(
+    refused,
+    lambda sizes: sorted(np.ravel(sizes)) == [size for size in (64, 100, 128, 224) if size % 16],
+    (lambda sizes: 100 not in np.ravel(sizes), "Halve 100 four times: 50, 25, 12.5 …"),
+    otherwise="64, 128 and 224 are multiples of 16: halved four times, they stay whole.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `refused = [100]`: 100 is no multiple of 16, so that an enlarged rung and its tap would differ in
-# size. The error says which sizes are near.
+# ```python
+# refused = [100]
+# ```
+# 100 is no multiple of 16, so that an enlarged rung and its tap would differ in size. The error says which sizes are
+# near.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%
 best_row = run.history[run.best_epoch - 1]
-print(f"{len(run.history)} epochs, the best is number {run.best_epoch}: validation loss {best_row['val_loss']:.4f}")
+print(f"{len(run.history)} epochs, the best is {run.best_epoch}: validation loss {best_row['val_loss']:.4f}")
 print(f"(all gray there: {gray_validation:.4f}); on the training photos {own:.4f} against {floor:.4f}.")
 print(f"{sum(row['seconds'] for row in run.history):.0f} seconds of training.")
 

@@ -1,5 +1,8 @@
 # ---
 # jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -13,11 +16,12 @@
 #
 # **What you will learn**
 #
-# - how one changed line, the loss, makes a model dare colors: Eq. 2;
+# - how one changed line, the [loss](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#loss),
+#   makes a model dare colors: Eq. 2;
 # - what the weights of Eq. 3 do to the red car of notebook 04;
 # - why a weighted loss and a plain one must never be compared.
 #
-# **What it needs** Photos and their color prior, which it gets itself. A GPU in every profile but `sample`.
+# **What it needs.** Photos and their color prior, which it gets itself. A GPU in every profile but `sample`.
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
@@ -28,14 +32,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -54,14 +59,22 @@ color_prior = prior.prepare(split, settings)
 # Notebook 04 ended with a model that answers brown, because the mean of many colors is brown. The paper's remedy:
 # let the errors on *common* colors count less, and those on *rare* colors more.
 #
-# How common a color is, stands in the **prior** (notebook 03): a histogram of the training photos' a and b, smoothed.
-# Eq. 3 makes of it one weight $v$ for each color. Here are the weights of some colors:
+# How common a color is, stands in the **[prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior)**
+# (notebook 03): a histogram of the training photos' a and b, smoothed. Eq. 3 makes of it one weight
+# $v$ for each color. Here are the weights of some colors:
 
 # %%
-named = {"gray": (0, 0), "skin": (15, 20), "sky": (-5, -25), "grass": (-25, 35), "red": (60, 40), "blue": (10, -40)}
-v_of = {name: float(color_prior.weight_of(np.array(color) / lab.AB_SCALE)) for name, color in named.items()}
-for name, weight in v_of.items():
-    print(f"{name:6} a, b = {named[name]!s:10}  v = {weight:6.2f}")
+named = {"gray": (0, 0), "skin": (15, 20), "sky": (-5, -25)}
+named |= {"grass": (-25, 35), "red": (60, 40), "blue": (10, -40)}
+
+
+def v_at(a, b):
+    return float(color_prior.weight_of(np.array([a, b]) / lab.AB_SCALE))
+
+
+v_of = {name: v_at(*color) for name, color in named.items()}
+for name, v in v_of.items():
+    print(f"{name:6} a, b = {named[name]!s:10}  v = {v:6.2f}")
 
 # %%
 figures.swatches({f"{name}, v = {v_of[name]:.2f}": (60, *color) for name, color in named.items()})
@@ -73,7 +86,8 @@ figures.swatches({f"{name}, v = {v_of[name]:.2f}": (60, *color) for name, color 
 # %% tags=["nbval-check-output"]
 area = (color_prior.bin_width / lab.AB_SCALE) ** 2
 print("mean weight:", round(float((color_prior.density * color_prior.weights).sum() * area), 6))
-print("gray weighs less than the mean:", v_of["gray"] < 1, "  red more than gray:", v_of["red"] > v_of["gray"])
+print("gray weighs less than the mean:", v_of["gray"] < 1)
+print("red weighs more than gray:", v_of["red"] > v_of["gray"])
 
 # %% [markdown]
 # ## 2. Eq. 2
@@ -101,10 +115,12 @@ L, ab = next(iter(batches.evaluation(split, "validation", settings)))
 L, ab = L.numpy(), ab.numpy()
 gray = np.zeros_like(ab)
 rebalanced_mse = losses.RebalancedMSE(color_prior.weights, color_prior.bin_width)
-print("the same:", bool(np.isclose(eq2(ab[0], gray[0]), float(rebalanced_mse(ab[:1], gray[:1])), rtol=1e-3)))
+in_graph = float(rebalanced_mse(ab[:1], gray[:1]))
+print("the same:", bool(np.isclose(eq2(ab[0], gray[0]), in_graph, rtol=1e-3)))
 flat = losses.RebalancedMSE(np.ones_like(color_prior.weights), color_prior.bin_width)
 plain = keras.losses.MeanSquaredError()
-print("all weights 1 give Eq. 1:", bool(np.isclose(float(flat(ab, gray)), float(plain(ab, gray)), rtol=1e-4)))
+agree = np.isclose(float(flat(ab, gray)), float(plain(ab, gray)), rtol=1e-4)
+print("all weights 1 give Eq. 1:", bool(agree))
 
 # %% [markdown]
 # > **What the paper says, and what we do**
@@ -117,21 +133,22 @@ print("all weights 1 give Eq. 1:", bool(np.isclose(float(flat(ab, gray)), float(
 #
 # ## 3. The red car again
 #
-# In notebook 04, six cars of ten were red, three blue, one white, and the best answer under Eq. 1 was their mean.
+# In notebook 04, six cars of ten were red, three green, one silver, and the best answer under Eq. 1 was their mean.
 # Under Eq. 2 each car counts with its weight. What is the best answer now?
 
 # %%
-cars = {"red": (45, 60, 40), "blue": (45, 10, -40), "white": (45, 0, 0)}
-share = {"red": 0.6, "blue": 0.3, "white": 0.1}
+cars = {"red": (45, 60, 45), "green": (45, -40, 40), "silver": (45, 0, 0)}
+share = {"red": 0.6, "green": 0.3, "silver": 0.1}
 
 
 def best_answer(weight):
     """The (a, b) with the lowest expected loss: the weighted mean of the cars' colors."""
-    total = sum(share[car] * weight[car] for car in cars)
-    return tuple(round(float(sum(share[c] * weight[c] * cars[c][i] for c in cars) / total)) for i in (1, 2))
+    pull = {car: share[car] * weight[car] for car in cars}
+    total = sum(pull.values())
+    return tuple(round(sum(pull[car] * cars[car][i] for car in cars) / total) for i in (1, 2))
 
 
-v_of_car = {car: float(color_prior.weight_of(np.array(cars[car][1:]) / lab.AB_SCALE)) for car in cars}
+v_of_car = {car: v_at(*color[1:]) for car, color in cars.items()}
 under_eq1, under_eq2 = best_answer(dict.fromkeys(cars, 1.0)), best_answer(v_of_car)
 print("Eq. 1's best answer", under_eq1, "  Eq. 2's", under_eq2)
 
@@ -140,13 +157,14 @@ answers = {"Eq. 1's best answer": (45, *under_eq1), "Eq. 2's best answer": (45, 
 figures.swatches({**{f"{car}, v = {v_of_car[car]:.2f}": cars[car] for car in cars}, **answers})
 
 # %% [markdown]
-# It is still a mean, but a *weighted* one: cars of rare colors pull harder, the white one hardly pulls at all. Which
-# way the answer moves depends on which of the colors is rarest in *these* training photos. Rebalancing does not know
-# the truth better. It only prefers to be wrong in color.
+# It is still a mean, but a *weighted* one: cars of rare colors pull harder, the silver one hardly pulls at all. Which
+# way the answer moves depends on which of the colors is rarest in *these* training photos.
+# [Rebalancing](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rebalancing)
+# does not know the truth better. It only prefers to be wrong in color.
 #
 # ## 4. Training
 #
-# Nothing changes against notebook 04 but the loss. Beside it, each epoch logs the plain MSE.
+# Nothing changes against notebook 04 but the loss. Beside it, each epoch logs the plain [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse).
 
 # %%
 run = training.train("rebalanced", settings, split=split, prior=color_prior)
@@ -154,7 +172,7 @@ run = training.train("rebalanced", settings, split=split, prior=color_prior)
 
 # %%
 def mean_losses(part, answer):
-    """Eq. 2 and Eq. 1 of an answer, a function of L: the means over at most 2,000 photos of a part."""
+    """Eq. 2 and Eq. 1 of an answer, a function of L: means over at most 2,000 photos of a part."""
     sums, count = np.zeros(2), 0
     for L, ab in batches.evaluation(split, part, settings).take(2000 // settings.batch_size):
         predicted = answer(L)
@@ -179,7 +197,8 @@ curve
 
 # %% tags=["nbval-check-output"]
 gray_train = mean_losses("train", all_gray)
-print("all gray under Eq. 2 and Eq. 1 are different numbers:", abs(gray_train[0] / gray_train[1] - 1) > 0.05)
+differ = abs(gray_train[0] / gray_train[1] - 1) > 0.05
+print("all gray under Eq. 2 and Eq. 1 are different numbers:", differ)
 
 # %% [markdown]
 # > **What the paper says, and what we do.** In the paper's Table 1 the rebalanced model has the lowest loss, 0.0057
@@ -206,81 +225,136 @@ L, ab = (np.concatenate(t)[:200] for t in zip(*first, strict=True))
 answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
 order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
 chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
-rows = [
-    {"given": L[i, ..., 0], "predicted": scores.to_rgb8(L[i], answer[i]), "truth": scores.to_rgb8(L[i], ab[i])}
-    for i in chosen.values()
-]
+rows = []
+for i in chosen.values():
+    predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+    rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
 seen = figures.photo_table(rows, list(chosen))
 figures.save(seen, "colored_rebalanced", settings)
 seen
 
 # %% [markdown]
-# How colorful is it? *Colorfulness* (Hasler and Süsstrunk) is 0 for a gray photo and about 100 for a very vivid one.
+# How colorful is it? *[Colorfulness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#colorfulness)*
+# (Hasler and Süsstrunk) is 0 for a gray photo and about 100 for a very vivid one.
+
 
 # %%
-colorful = np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in zip(L, answer, strict=True)])
-truth = np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in zip(L, ab, strict=True)])
+def mean_colorfulness(answer):
+    pairs = zip(L, answer, strict=True)
+    return np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in pairs])
+
+
+colorful, truth = mean_colorfulness(answer), mean_colorfulness(ab)
 print(f"colorfulness on validation photos: predicted {colorful:.1f}, true {truth:.1f}")
 
 # %% [markdown]
-# ## 6. Exercises
+# ## Exercises
 #
-# **Exercise 1.** A color has the smoothed density $p' = 4$, and $\lambda = 0.5$. By what factor does a color with
-# $p' = 0$ weigh more than this one? (Eq. 3; the normalization cancels.)
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
-# %% tags=["nbval-check-output"]
-factor = ...  # your answer, a number
+# %%
+from colorlib import exercises
 
-right = (0.5 * 4 + 0.5 / 4) / (0.5 / 4)
-print("not yet" if factor is ... else "right" if abs(factor - right) < 0.01 else "try again: write both as 1 / (…)")
+# %% [markdown]
+# **Exercise 1: predict, then run.** Give the *silver* car a weight of 0, and the two others 1. Which way does the best
+# answer move from Eq. 1's: towards *red*, towards *green*, or straight *away* from gray?
+
+# %% tags=["exercise"]
+prediction = ...  # "red", "green" or "away"
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+moved = best_answer({"red": 1, "green": 1, "silver": 0})
+exercises.check(
+    prediction,
+    "away",
+    (lambda way: way in ("red", "green"), "There are still two red cars for a green one: neither gains."),
+    otherwise='Write "red", "green" or "away".',
+)
+if prediction is not ...:
+    print("from", under_eq1, "to", moved)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `factor = (0.5 * 4 + 0.5 / 4) / (0.5 / 4)`, which is 17. With $\lambda = 0.5$ no color can weigh more than
-# $1 + 4 p'$ times as much as another.
+# ```python
+# prediction = "away"
+# ```
+# From (24, 39) to (27, 43). The silver car lies at (0, 0). To leave it out makes the mean longer, and turns it nowhere.
 # </details>
-#
-# **Exercise 2.** With which $\lambda$ is Eq. 2 exactly Eq. 1? Set it, and the cell compares.
 
-# %% tags=["nbval-check-output"]
-my_lambda = ...  # your answer, in [0, 1]
+# %% [markdown]
+# **Exercise 2: change λ.** With which λ is Eq. 2 exactly Eq. 1?
 
-if my_lambda is ...:
-    print("not yet")
-else:
-    v = prior.weights(color_prior.density, color_prior.bin_width, my_lambda)
-    print("right" if np.allclose(v, 1) else f"try again: the weights go from {v.min():.2f} to {v.max():.2f}")
+# %% tags=["exercise"]
+my_lambda = ...  # your answer, from 0 to 1
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+width = color_prior.bin_width
+exercises.check(
+    my_lambda,
+    lambda x: 0 <= x <= 1 and np.allclose(prior.weights(color_prior.density, width, x), 1),
+    (0, "That is the other end: v = 1 / p′, the strongest rebalancing."),
+    (0.25, "1 / 4 is the uniform density. λ says how much of it is mixed in."),
+    (lambda x: not 0 <= x <= 1, "λ lies between 0 and 1."),
+    otherwise="All weights must be equal. Which λ takes p′ out of Eq. 3?",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `my_lambda = 1`: only the uniform density is left, and every color is equally rare.
+# ```python
+# my_lambda = 1
+# ```
+# Only the uniform density is left, and every color is equally rare.
 # </details>
-#
-# **Exercise 3.** Give the *white* car a weight of 0 and the others 1. Predict the best answer before you run it: does
-# it move towards red, towards blue, or straight away from gray?
 
-# %% tags=["nbval-check-output"]
-my_weights = {"red": 1.0, "blue": 1.0, "white": 1.0}  # change one number
+# %% [markdown]
+# **Exercise 3: write a wrong Eq. 2.** A colleague looks the weight up at the *predicted* color $Y'$ in place of the
+# true one. Write this loss. Then think: which answer would a model learn from it?
 
-moved = best_answer(my_weights)
-print("not yet" if moved == under_eq1 else "right" if my_weights["white"] == 0 else "try again", moved)
+
+# %% tags=["exercise"]
+def colleagues_eq2(Y, Y_predicted):
+    """Eq. 2 with v of the predicted color."""
+    return ...  # your code here
+
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+pale = ab[0] / 2  # an answer: the right hues, half as vivid
+error = np.sum((ab[0] - pale) ** 2, axis=-1)
+wanted = np.mean(color_prior.weight_of(pale) * error) / 2
+exercises.check(
+    colleagues_eq2(ab[0], pale),
+    wanted,
+    (eq2(ab[0], pale), "This is Eq. 2 itself: its weights are those of the true color."),
+    (2 * wanted, "Twice too large: the mean goes over both channels, so divide by 2hw."),
+    (np.mean(error) / 2, "This is Eq. 1: the weights are missing."),
+    otherwise="Start from `eq2` above, and change one name.",
+    tolerance=1e-9,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `my_weights = {"red": 1.0, "blue": 1.0, "white": 0.0}` gives (43, 13) in place of (39, 12): straight away from gray.
-# Leaving out a color at (0, 0) scales the mean up, and turns it nowhere.
+# ```python
+# def colleagues_eq2(Y, Y_predicted):
+#     h, w = Y.shape[:2]
+#     v = color_prior.weight_of(Y_predicted)
+#     return np.sum(v * np.sum((Y - Y_predicted) ** 2, axis=-1)) / (2 * h * w)
+# ```
+# It would learn to answer gray. Gray has the smallest weight, so that every error becomes cheap where the answer is
+# gray, whatever the truth. With the weight of the *true* color, no answer can make its own errors cheap.
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%
-print(
-    f"Best epoch {run.best_epoch} of {len(run.history)}. On the training photos, Eq. 2: {own[0]:.4f}, "
-    f"all gray {gray_train[0]:.4f}."
-)
+print(f"Best epoch {run.best_epoch} of {len(run.history)}.")
+print(f"On the training photos, Eq. 2: {own[0]:.4f}, all gray {gray_train[0]:.4f}.")
 print(f"The price in plain MSE, Eq. 1: {own[1]:.4f}, all gray {gray_train[1]:.4f}.")
 print(f"Colorfulness {colorful:.1f}, the truth's {truth:.1f}.")
 

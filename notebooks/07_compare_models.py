@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/07_compare_models.ipynb)
 #
@@ -5,7 +16,8 @@
 #
 # **What you will learn**
 # - which numbers say how good a coloring is, and what each of them cannot see;
-# - why every number needs another one beside it: what an answer without any learning scores;
+# - why every number needs another one beside it: what an answer without any learning scores, a
+#   [floor](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#floor);
 # - how sure a number is, and how to read the paper's Table 1.
 #
 # **What it needs.** Three trained models, from notebooks 04, 05 and 06. In the `sample` profile it trains the missing
@@ -20,14 +32,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -60,26 +73,26 @@ for model in MODELS:
 # ## One photo, two answers
 #
 # We start with one photo from the test part, which no model has learned from, and with two answers that need no
-# learning: leave it **gray** ($a = b = 0$ everywhere), or paint it all in **one color**, the mean color of the training
-# photos. Each answer is an array of $(a, b)$, divided by 128, as the models give it.
+# learning: leave it **gray** ($a = b = 0$ everywhere), or paint it all in **one color**, a pale brown ($a = 10$,
+# $b = 15$). Each answer is an array of $(a, b)$, divided by 128, as the models give it.
 
 # %% tags=["nbval-check-output"]
 L, ab = next(iter(batches.evaluation(split, "test", settings.replace(cache="none"), batch_size=1)))
 L, ab = L.numpy()[0], ab.numpy()[0]
 gray = np.zeros_like(ab)
-mean_color = np.zeros_like(ab) + [10 / 128, 15 / 128]
+one_color = np.zeros_like(ab) + [10 / 128, 15 / 128]
 print("L", L.shape, " ab", ab.shape)
 
 # %%
-figures.photo_table(
-    [{"gray": scores.to_rgb8(L, gray), "one color": scores.to_rgb8(L, mean_color), "truth": scores.to_rgb8(L, ab)}],
-    [""],
-)
+answers = {"gray": gray, "one color": one_color, "truth": ab}
+shown = {name: scores.to_rgb8(L, answer) for name, answer in answers.items()}
+figures.photo_table([shown], [""])
 
 # %% [markdown]
 # ### The squared error
 #
-# The paper trains on the mean squared error (its Eq. 1): the mean over both channels and all pixels.
+# The paper trains on the [mean squared error](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse)
+# (its Eq. 1): the mean over both channels and all pixels.
 
 
 # %%
@@ -87,13 +100,14 @@ def mse(truth, answer):
     return np.mean((answer - truth) ** 2)
 
 
-print(f"all gray {mse(ab, gray):.4f}, one color {mse(ab, mean_color):.4f}")
+print(f"all gray {mse(ab, gray):.4f}, one color {mse(ab, one_color):.4f}")
 
 # %% [markdown]
 # ### The paper's "accuracy"
 #
-# A regression has no accuracy. Keras, asked for one, compared the index of the larger channel: is $a > b$ or $b > a$?
-# We call that **argmax agreement**. An answer gets half of it by always saying the same.
+# A regression has no accuracy. Keras, asked for one, compared the index of the larger channel: is
+# $a > b$ or $b > a$? We call that **[argmax agreement](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#argmax-agreement)**.
+# An answer that always says the same gets a good part of it without looking.
 
 
 # %%
@@ -101,14 +115,17 @@ def argmax_agreement(truth, answer):
     return np.mean(answer.argmax(axis=-1) == truth.argmax(axis=-1))
 
 
-print(f"all gray {argmax_agreement(ab, gray):.1%}, one color (b > a) {argmax_agreement(ab, mean_color):.1%}")
+for name in ("gray", "one color"):  # b > a in the one color
+    print(f"{name:10} {argmax_agreement(ab, answers[name]):.1%}")
 
 # %% [markdown]
 # ### AuC: how far off are the colors?
 #
-# For a threshold $t$, count the pixels whose predicted color lies within $t$ of the true one in the $ab$ plane. The
-# **AuC** is the mean of that share over $t = 0, 1 \dots 150$ (Zhang et al. 2016). In the **rebalanced** AuC each pixel
-# weighs $1/p$, where $p$ is the share of pixels with its color: gray walls then weigh as little as they say.
+# For a threshold $t$, count the pixels whose predicted color lies within $t$ of the true one in the
+# $ab$ plane. The **[AuC](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#auc)**
+# is the mean of that share over $t = 0, 1 \dots 150$ (Zhang et al. 2016). In the **rebalanced** AuC
+# each pixel weighs $1/p$, where $p$ is the share of pixels with its color: gray walls then weigh as
+# little as they say.
 
 
 # %% tags=["nbval-check-output"]
@@ -125,8 +142,9 @@ print("and on the photo:           ", bool(np.isclose(auc(ab, gray), scores.with
 # %% [markdown]
 # ### Colorfulness
 #
-# The squared error likes cautious, brownish colors. So we also measure how colorful a photo is (Hasler and Süsstrunk
-# 2003): the spread and the mean of two opponent channels, red against green and yellow against blue.
+# The squared error likes cautious, brownish colors. So we also measure how [colorful](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#colorfulness)
+# a photo is (Hasler and Süsstrunk 2003): the spread and the mean of two opponent channels, red
+# against green and yellow against blue.
 
 
 # %% tags=["nbval-check-output"]
@@ -137,20 +155,43 @@ def colorfulness(rgb):
 
 
 photo = scores.to_rgb8(L, ab)
-print("colorlib gives the same:", bool(np.isclose(colorfulness(photo), scores.colorfulness(photo), rtol=1e-4)))
-print(f"one color: about {colorfulness(scores.to_rgb8(L, mean_color)):.0f}")
+there = scores.colorfulness(photo)
+print("colorlib gives the same:", bool(np.isclose(colorfulness(photo), there, rtol=1e-4)))
+print(f"one color: about {colorfulness(scores.to_rgb8(L, one_color)):.0f}")
 
 # %% [markdown]
-# **What the paper says, and what we do.** The paper calls its second number *accuracy* (0.75 for its new model). It is
-# the argmax agreement above; we print it under that name, with what trivial answers score beside it. The paper gives
-# its losses in one table, although *BaseLine (3)* minimizes a weighted loss, which is another quantity. We print those,
-# and compare the plain MSE only. PSNR, SSIM, ΔE00 and AuC are ours: they let you compare with other papers.
+# > **What the paper says, and what we do**
+# >
+# > - It calls its second number *accuracy* (0.75 for its new model). That is the argmax agreement above. We print it
+# >   under that name, with what trivial answers score beside it.
+# > - It puts all losses into one table, although *BaseLine (3)* minimizes a weighted loss, another quantity. We print
+# >   those, and compare the plain MSE only.
+# > - Its photos, gray, predicted and true side by side, are chosen by no stated rule. Ours are: see below.
+# > - All other measures are ours: they let you compare with other papers.
 #
+# ### Three more
+#
+# - [PSNR](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#psnr)
+#   is a squared error, too: that of red, green and blue, as a logarithm, in dB. More is better.
+# - [SSIM](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#ssim)
+#   compares small neighborhoods: 1 where they are the same. It looks at structure, which is nearly all in $L$; so even
+#   a gray answer scores high.
+# - **ΔE00** is the distance of two colors as an eye sees it: about 1 can just be noticed. Less is better.
+
+# %%
+two = {"all gray": gray, "one color": one_color}
+sums = scores.score(L, ab, list(two.values()), weights=np.ones(scores.SIDE**2))[0]
+for name, row in zip(two, sums, strict=True):
+    values = dict(zip(scores.MEASURES, row, strict=True))
+    shown = [f"{values[measure]:.2f}" for measure in ("psnr", "ssim", "delta_e")]
+    print("{:10} PSNR {} dB, SSIM {}, ΔE00 {}".format(name, *shown))
+
+# %% [markdown]
 # ## Table 1
 #
 # Now all models on all test photos, with four answers that need no training of a network:
 #
-# - **all gray** and **mean color**, as above;
+# - **all gray**, as above, and **mean color**: one color for all, the mean of the training photos;
 # - **best per lightness**: for each lightness, the mean color that the training photos have there;
 # - **truth at 1/4 chroma**: the true colors at a quarter of the resolution. It cheats: no head that predicts colors at
 #   a quarter of the size can be better than about this.
@@ -165,7 +206,7 @@ Markdown(table.markdown)
 #
 # ### How sure is a number?
 #
-# Another 40 photos would give other numbers. The **bootstrap** asks how other: draw as many photos again from those we
+# Other photos would give other numbers. The **bootstrap** asks how other: draw as many photos again from those we
 # have, with replacement, and compute the number anew; do that a thousand times; the middle 95 % of the results is the
 # interval. For two models we draw the *same* photos for both (paired): a hard photo is hard for both.
 
@@ -185,7 +226,8 @@ print("test photos:", len(errors), " measures:", len(scores.MEASURES))
 # ## What the training looked like
 #
 # By epoch, and by the clock: an architecture that learns more in an epoch is no gain if its epochs take longer. The
-# curves show the plain MSE of all three, so that they can be compared; the ring is the best epoch of each.
+# curves show the plain MSE of all three, so that they can be compared. The ring is the epoch with the lowest validation
+# loss, whose weights are kept.
 
 # %%
 figure = figures.loss_curves({name: runs.Run(settings, name).history for name in table.ours})
@@ -195,22 +237,28 @@ figure
 # %% [markdown]
 # ## Typical photos, and the extremes
 #
-# No hand-picked pictures: the photos at the 5th, 50th and 95th percentile of the squared error of one model, then its
-# best and its worst.
+# No hand-picked pictures: we sort the photos by the squared error of the model with the lowest one, and show those at
+# the 5th, 50th and 95th percentile, then its best and its worst.
 
 # %%
 best = min(table.answers, key=lambda name: table.scores.value(name, "mse"))
-percentiles = {"5th percentile": 5, "median": 50, "95th percentile": 95}
-chosen = [table.scores.at_percentile(best, p) for p in percentiles.values()]
+error_of = table.scores.per_photo(best, "mse")
+print(f"Sorted by the squared error of {best}.")
+
+# %%
+chosen = [table.scores.at_percentile(best, p) for p in (5, 50, 95)]
 pictures = evaluation.pictures(table.answers, split, "test", settings, chosen)
-figure = figures.photo_table(pictures, list(percentiles))
+places = ["5th percentile", "median", "95th percentile"]
+labels = [f"{at}\nMSE {error_of[i]:.4f}" for at, i in zip(places, chosen, strict=True)]
+figure = figures.photo_table(pictures, labels)
 figures.save(figure, "triptychs", settings)
 figure
 
 # %%
 chosen = [table.scores.at_percentile(best, p) for p in (0, 100)]
 pictures = evaluation.pictures({best: table.answers[best]}, split, "test", settings, chosen)
-figure = figures.photo_table(pictures, ["best", "worst"])
+labels = [f"{at}\nMSE {error_of[i]:.4f}" for at, i in zip(("best", "worst"), chosen, strict=True)]
+figure = figures.photo_table(pictures, labels)
 figures.save(figure, "best_and_worst", settings)
 figure
 
@@ -218,7 +266,8 @@ figure
 # ## Which colors go wrong?
 #
 # The error by the true color, over the $ab$ plane. The middle, neutral gray, is easy: every model stays near it. The
-# farther out the true color, the darker the truth about a mean squared error.
+# farther out the true color, the larger the error. A mean over all pixels hides that. White: no pixel of the test
+# photos has that color.
 
 # %%
 planes = dict(zip(table.scores.answers, table.scores.plane, strict=True))
@@ -226,6 +275,9 @@ errors = {name: np.sqrt(planes[name]) for name in table.answers}
 figure = figures.ab_planes(errors, scores.BIN, "error, ab units", logarithmic=False)
 figures.save(figure, "error_over_ab", settings)
 figure
+
+# %% [markdown]
+# ## Too pale, or too bold?
 
 # %%
 predicted = {name: table.scores.per_photo(name, "colorfulness") for name in table.answers}
@@ -235,17 +287,35 @@ figures.save(figure, "colorfulness", settings)
 figure
 
 # %% [markdown]
-# Below the line, photos come out paler than they were. That is no bug: where a color cannot be known, the mean of all
-# that are possible has the smallest squared error, and the mean of many colors is nearly gray.
+# A point is a photo. Below the line, photos come out paler than they were. That is no bug: where a color cannot be
+# known, the mean of all that are possible has the smallest squared error, and the mean of many colors is nearly gray.
 #
 # ## Exercises
 #
-# **Exercise 1.** Make an answer that always says $b > a$, whatever the photo, and look at its argmax agreement.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-always_b = gray  # change this: an array like `gray` in which the second channel is larger everywhere
-done = bool((always_b[..., 1] > always_b[..., 0]).all())
-print(f"argmax agreement {argmax_agreement(ab, always_b):.1%};", "right" if done else "not yet: b must be larger")
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** Make an answer that always says $b > a$, whatever the photo. Predict its argmax
+# agreement before you run the check.
+
+# %% tags=["exercise"]
+always_b = ...  # an array like `gray` in which the second channel is larger everywhere
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+exercises.check(
+    always_b,
+    lambda x: np.shape(x) == ab.shape and bool((x[..., 1] > x[..., 0]).all()),
+    (lambda x: np.shape(x) != ab.shape, "It should be an array like `gray`: a pair for each pixel."),
+    (lambda x: (x[..., 1] == x[..., 0]).all(), "a and b are equal: then argmax takes the first one, a."),
+    (lambda x: (x[..., 1] < x[..., 0]).all(), "Here a is larger: channel 0 is a, channel 1 is b."),
+    otherwise="b must be larger than a in *every* pixel.",
+)
+if always_b is not ...:
+    print(f"argmax agreement {argmax_agreement(ab, np.asarray(always_b)):.1%}")
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -255,19 +325,31 @@ print(f"argmax agreement {argmax_agreement(ab, always_b):.1%};", "right" if done
 # ```
 # It agrees wherever the true $b$ is larger, however far off its colors are.
 # </details>
-#
-# **Exercise 2.** Colorfulness needs the *sign* of its opponent channels. Change `unsigned` so that it takes their
-# absolute values, and see how a photo of red and green stripes loses its colors.
+
+# %% [markdown]
+# **Exercise 2: break a measure.** Colorfulness needs the *sign* of its two opponent channels. Write it with their
+# absolute values instead. The check tries it on stripes of red, green and blue.
 
 
-# %%
+# %% tags=["exercise"]
 def unsigned(rgb):
-    return colorfulness(rgb)  # change this
+    """Colorfulness of rgb, (h, w, 3), with |rg| and |yb| in place of rg and yb."""
+    return ...  # your code here
 
 
-stripes = np.zeros((8, 8, 3), np.uint8)
-stripes[::2, :, 0], stripes[1::2, :, 1] = 200, 200
-print("right" if unsigned(stripes) < 0.5 * colorfulness(stripes) else "not yet: take np.abs of rg and of yb")
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+stripes = np.zeros((9, 9, 3), np.uint8)
+stripes[::3, :, 0], stripes[1::3, :, 1], stripes[2::3, :, 2] = 200, 100, 200
+exercises.check(
+    unsigned(stripes),
+    148.8,
+    (colorfulness(stripes), "Unchanged: `np.abs` comes before `std` and `mean`."),
+    (185.0, "Right for rg; yb needs `np.abs` as well."),
+    (175.8, "Right for yb; rg needs `np.abs` as well."),
+    otherwise="Start from `colorfulness` above; take `np.abs` of rg and of yb.",
+    tolerance=0.1,
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -278,17 +360,47 @@ print("right" if unsigned(stripes) < 0.5 * colorfulness(stripes) else "not yet: 
 #     rg, yb = np.abs(r - g), np.abs((r + g) / 2 - b)
 #     return np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
 # ```
-# Red and green stripes then have the same value of |red - green|: no spread is left.
+# Red and green then lie on the same side of gray, and so do yellow and blue: much of the spread is gone.
 # </details>
+
+# %% [markdown]
+# **Exercise 3: predict, then run.** PSNR is $10 \log_{10}(1 / \text{MSE})$, with the MSE over red, green and blue in
+# $[0, 1]$. A model halves its MSE. How many dB does its PSNR gain?
+
+# %% tags=["exercise"]
+my_gain = ...  # your answer, in dB
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+exercises.check(
+    my_gain,
+    10 * np.log10(1 / 0.005) - 10 * np.log10(1 / 0.01),
+    (2, "PSNR is a logarithm: a *factor* in the error becomes a *sum* in dB."),
+    (20 * np.log10(2), "That is for half the error itself, so a quarter of its square."),
+    (10 * np.log(2), "The logarithm is that of base 10."),
+    (np.log10(2), "The 10 in front of the logarithm is missing."),
+    otherwise="Take the difference of two PSNR, say for MSE 0.01 and 0.005.",
+    tolerance=0.02,
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
 #
+# ```python
+# my_gain = 10 * np.log10(2)
+# ```
+# About 3.0 dB, whatever the MSE was before.
+# </details>
+
+# %% [markdown]
 # ## What we saw
 
 # %%
 for name in (*table.answers, "all gray", "mean color"):
     error, agreement = (table.scores.value(name, m) for m in ("mse", "argmax_agreement"))
     failed = ", ".join(table.scores.unbeaten(name, "mse"))
-    print(f"{name:13} MSE {error:.4f}, argmax agreement {agreement:.0f} %; not better than: {failed or 'none'}")
-print(f"Written: {', '.join(sorted(path.name for path in settings.results_folder.glob('table1.*')))} and five figures.")
+    print(f"{name:13} MSE {error:.4f}, argmax agreement {agreement:.0f} %", end="")
+    print(f"; not better than: {failed or 'none'}")
 
 # %% [markdown]
 # A number means something beside the number of a trivial answer, with an interval, and on photos that served nothing

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/colorization-course/colorization-course/blob/main/notebooks/08_colorize_your_photos.ipynb)
 #
@@ -20,14 +28,15 @@
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
 USE_DRIVE = True  # @param {type: "boolean"}
-import pathlib, subprocess, sys  # noqa: E401
+import os, subprocess, sys  # noqa: E401
 
-here = pathlib.Path.cwd()
-root = next((f for f in (here, *here.parents) if (f / "colorlib").is_dir()), here / "colorization-course")
-if not root.exists():
-    url = "https://github.com/colorization-course/colorization-course"
-    subprocess.run(["git", "clone", "--depth=1", url, str(root)], check=True)
-sys.path.insert(0, str(root))
+url = "https://github.com/colorization-course/colorization-course"
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
+fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
+if not os.path.exists(f"{root}/colorlib"):
+    subprocess.run([*fetch, root], check=True)
+sys.path.insert(0, os.path.abspath(root))
 from colorlib import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
@@ -52,15 +61,16 @@ from colorlib.settings import MODELS
 # %% cellView="form"
 PHOTO = ""  # @param {type: "string"}
 paths = colorize.gather(PHOTO, settings)
-path = next((path for path in paths if path.is_file()), None) or next(p for p in sorted(paths[0].rglob("*.*")))
+path = colorize.photos_in(paths)[0]
 
 # %% tags=["nbval-check-output"]
 photo = photos.read_whole(path)
 print(path.name, photo.image.size, photo.image.mode, *photo.notes)
 
 # %% [markdown]
-# `photos.read_whole` turns a photo upright when its camera held it sideways, converts its colors to sRGB, and keeps
-# the full depth of a 16-bit scan.
+# `photos.read_whole` turns a photo upright when its camera held it sideways, converts its colors to
+# [sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb),
+# and keeps the full depth of a 16-bit scan.
 #
 # ## The models
 #
@@ -94,8 +104,8 @@ figures.before_after(before, after)
 figures.photo_row([before, after], ["before", "after"], columns=2, size=3.4)
 
 # %% [markdown]
-# The `sample` models have seen five photographs, for a minute each. They know oranges and skies from those five, and
-# little else: expect strange colors. Models of the `classroom` and `paper` profiles have seen thousands.
+# The `sample` models have seen four photographs, for a minute each. They know the colors of those four, and little
+# else: expect strange colors. Models of the `classroom` and `paper` profiles have seen thousands.
 #
 # ## How it works
 #
@@ -112,20 +122,19 @@ print("the model sees", L_small.shape, "and predicts", ab_small.shape)
 
 # %%
 L = lab.rgb_to_lab(np.asarray(photo.image, np.float32) / 255)[..., 0]
-a, b = (
-    np.asarray(Image.fromarray(ab_small[0, ..., i] * 128).resize(photo.image.size, Image.Resampling.BILINEAR))
-    for i in (0, 1)
-)
+planes = [Image.fromarray(ab_small[0, ..., i] * 128) for i in (0, 1)]
+a, b = (np.asarray(p.resize(photo.image.size, Image.Resampling.BILINEAR)) for p in planes)
 by_hand = lab.lab_to_rgb(np.stack([L, a, b], axis=-1))
 figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.4)
 
 # %% [markdown]
 # ### Colors that no screen can show
 #
-# The two are alike, but not the same. A very light pixel cannot also be very blue: $L = 95$ with $b = -50$ is outside
-# sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes the lightness too. `colorlib` keeps $L$ and
-# the direction of $(a, b)$, and shrinks their length to what fits: by the largest factor $k \le 1$ for which
-# $(L, ka, kb)$ lies in sRGB.
+# The two are alike, but not the same. A very light pixel cannot also be very blue:
+# $L = 90$ with $b = -50$ is outside the [gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)
+# of sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes lightness and hue.
+# `colorlib` keeps $L$ and the direction of $(a, b)$, and shrinks their length to what fits: by the
+# largest factor $k \le 1$ for which $(L, ka, kb)$ lies in sRGB.
 
 
 # %%
@@ -133,15 +142,16 @@ def fits(color):
     return bool(np.all((lab.lab_to_linear(color) >= -1e-4) & (lab.lab_to_linear(color) <= 1.001)))
 
 
-color = np.array([95.0, 0.0, -50.0])
+color = np.array([90.0, 0.0, -50.0])
 k = max(k for k in np.linspace(0, 1, 1001) if fits(color * [1, k, k]))
 
 # %% tags=["nbval-check-output"]
 shrunk = lab.rgb_to_lab(colorize.in_gamut(color[None].astype(np.float32)))[0]
-print(f"k = {k:.2f}: b = {k * color[2]:.0f}, L = {color[0]:.0f}")
-print(f"colorlib:  b = {shrunk[2]:.0f}, L = {shrunk[0]:.0f}")
+print(f"asked for: L = {color[0]:.0f}, a = {color[1]:.0f}, b = {color[2]:.0f}")
+print(f"k = {k:.2f}:  L = {color[0]:.0f}, a = {k * color[1]:.0f}, b = {k * color[2]:.0f}")
+print(f"colorlib:  L = {shrunk[0]:.0f}, a = {abs(shrunk[1]):.0f}, b = {shrunk[2]:.0f}")
 clipped = lab.rgb_to_lab(lab.lab_to_rgb(color.astype(np.float32)))
-print(f"cut off:   b = {clipped[2]:.0f}, L = {clipped[0]:.0f}")
+print(f"cut off:   L = {clipped[0]:.0f}, a = {clipped[1]:.0f}, b = {clipped[2]:.0f}")
 
 # %% tags=["nbval-check-output"]
 L_after = lab.lightness(np.asarray(after, np.float32) / 255)
@@ -151,8 +161,9 @@ print("same size:", after.size == photo.image.size)
 # %% [markdown]
 # ## Stronger and weaker
 #
-# `strength` multiplies the predicted chroma. A model that minimizes a squared error is too pale (notebook 07), so that
-# 1.5 may look better than 1. It cannot make a wrong color right.
+# `strength` multiplies the predicted [chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma).
+# A model that minimizes a squared error is too pale (notebook 07), so that a strength of 1.5 may
+# look better. It cannot make a wrong color right.
 
 # %%
 strengths = (0, 0.5, 1, 1.5)
@@ -180,8 +191,10 @@ figures.photo_row([small_photo.convert("L"), *colored], ["gray", *models])
 truth = lab.rgb_to_lab(np.asarray(small_photo, np.float32) / 255)
 turn = np.exp(2j * np.pi / 3)
 turned = (truth[..., 1] + 1j * truth[..., 2]) * turn
-other = colorize.in_gamut(np.stack([truth[..., 0], turned.real, turned.imag], axis=-1).astype(np.float32))
-L_of_both = [lab.lightness(np.asarray(image, np.float32)) for image in (np.asarray(small_photo) / 255, other)]
+turned = np.stack([truth[..., 0], turned.real, turned.imag], axis=-1)
+other = colorize.in_gamut(turned.astype(np.float32))
+both = (np.asarray(small_photo, np.float32) / 255, other)
+L_of_both = [lab.lightness(image) for image in both]
 shown = [small_photo, other, L_of_both[0] / 100, L_of_both[1] / 100]
 figures.photo_row(shown, ["a photo", "another one", "its gray", "its gray"])
 
@@ -205,19 +218,66 @@ print("in color:", len(report.written) + len(report.kept), " skipped:", len(repo
 # %% [markdown]
 # The same from a terminal, with a folder of your own: `python -m colorlib colorize my_photos --out in_color`.
 #
-# **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the input's
-# lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors outside sRGB.
-# We keep every pixel's own lightness, and shrink the chroma where it must.
+# > **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the
+# > input's lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors
+# > outside sRGB. We keep every pixel's own lightness, and shrink the chroma where it must.
 #
 # ## Exercises
 #
-# **Exercise 1.** What does the photo look like if you keep the model's colors and throw the lightness away? Put a
-# constant lightness of 60 into `flat`.
+# Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-flat = np.stack([L, a, b], axis=-1)  # change this: L must be 60 everywhere
-print("right" if np.ptp(flat[..., 0]) == 0 and flat[0, 0, 0] == 60 else "not yet: L is still the photo's")
-figures.photo_row([lab.lab_to_rgb(flat.astype(np.float32))], columns=1, size=3.4)
+from colorlib import exercises
+
+# %% [markdown]
+# **Exercise 1: predict, then run.** `after` is a photo in color. Put it into `colorize` once more. Will the result be
+# the same as `after`, but for rounding?
+
+# %% tags=["exercise"]
+same = ...  # True or False
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 1
+again = np.asarray(colorize.colorize(after, model), int)
+exercises.check(
+    same,
+    bool(np.abs(again - np.asarray(after, int)).mean() < 2),
+    (False, "What does the model see of `after`? Its lightness alone, and that has not changed."),
+    otherwise="Write True or False.",
+)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# same = True
+# ```
+# The lightness of `after` is that of the photo, and the model sees nothing else.
+# </details>
+
+# %% [markdown]
+# **Exercise 2: throw the lightness away.** What does the photo look like with the model's colors and a lightness of
+# 60 everywhere? Make that array of Lab colors from `L`, `a` and `b`.
+
+# %% tags=["exercise"]
+flat = ...  # Lab, (height, width, 3)
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 2
+from IPython.display import display
+
+wanted = np.stack([np.full_like(L, 60), a, b], axis=-1)
+exercises.check(
+    flat,
+    wanted,
+    (lambda x: np.shape(x) != wanted.shape, "Three numbers a pixel: `np.stack([…, a, b], axis=-1)`."),
+    (lambda x: np.allclose(x[..., 0], L), "L is still the photo's."),
+    (lambda x: np.allclose(x[..., 0], 0.6), "In this array, L goes from 0 to 100."),
+    otherwise="L is 60 everywhere, and a and b are the model's.",
+    tolerance=1e-3,
+)
+if np.shape(flat) == wanted.shape:
+    display(figures.photo_row([lab.lab_to_rgb(np.asarray(flat, np.float32))], columns=1, size=3.4))
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -225,30 +285,50 @@ figures.photo_row([lab.lab_to_rgb(flat.astype(np.float32))], columns=1, size=3.4
 # ```python
 # flat = np.stack([np.full_like(L, 60), a, b], axis=-1)
 # ```
-# Nothing can be recognized any more. All that you saw in the photo was lightness.
+# Hardly anything can be recognized. All the detail that you saw in the photo was lightness.
 # </details>
-#
-# **Exercise 2.** Colorize the photo in color once more: feed `after`, which is a color image, to `colorize` again. Will
-# the result be the same as `after`? Decide, then set `same` and run.
 
-# %%
-same = None  # True or False
-again = np.asarray(colorize.colorize(after, model), int)
-nearly = np.abs(again - np.asarray(after, int)).mean() < 2
-print("right" if same is nearly else "not right, or not answered yet")
+# %% [markdown]
+# **Exercise 3: write `strength` yourself.** Multiply the chroma of Lab colors by a factor. Lightness and hue (the
+# direction of $(a, b)$) must not change.
+
+
+# %% tags=["exercise"]
+def stronger(lab_colors, strength):
+    """Lab colors, (..., 3), with `strength` times their chroma."""
+    return ...  # your code here
+
+
+# %% cellView="form" tags=["check", "nbval-check-output"]
+# @title Check exercise 3
+colors = np.array([[60.0, 30.0, 40.0], [50.0, -20.0, 10.0]])
+exercises.check(
+    stronger(colors, 1.5),
+    colors * [1, 1.5, 1.5],
+    (colors * 1.5, "L is multiplied, too: the photo gets lighter."),
+    (colors + [0, 1.5, 1.5], "What is added moves all colors towards red and yellow. Multiply."),
+    (colors[:, 1:] * 1.5, "a and b are right. L belongs in front of them."),
+    (colors * [1, 1.5**0.5, 1.5**0.5], "Chroma is a length: multiply a and b by the factor itself."),
+    otherwise="L stays; a and b are multiplied.",
+)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# `same = True`, but for rounding: the lightness of `after` is that of the photo, and the model sees nothing else.
+# ```python
+# def stronger(lab_colors, strength):
+#     return lab_colors * np.array([1, strength, strength])
+# ```
 # </details>
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%
 change = np.abs(L_after - L).max()
 outside = 1 - np.mean(np.all((by_hand > 0) & (by_hand < 1), axis=-1))
-print(f"{photo.image.width * photo.image.height / 1e6:.1f} megapixels in color, predicted at {size} × {size}.")
+megapixels = photo.image.width * photo.image.height / 1e6
+print(f"{megapixels:.1f} megapixels in color, predicted at {size} × {size}.")
 print(f"Largest change of L: {change:.2f}. Pixels on the edge of sRGB or beyond it: {outside:.1%}.")
 print(f"Models at hand: {', '.join(models)}. Photos written: {len(report.written) + len(report.kept)}.")
 

@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,19 @@ def shared():
     if not (SHARED / "README.md").exists():
         pytest.skip("needs the folder ../shared beside the checkout (real photos, weights and references)")
     return SHARED
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("needs the right to mount a small file system")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)

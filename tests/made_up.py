@@ -13,7 +13,7 @@ from PIL import Image
 
 from colorlib import published
 
-FLAT = (("val_256", 60), ("test_256", 150))
+FLAT = (("val", 60), ("test", 150))
 PLACES_BYTES, PLACES_PHOTOS, PLACES_CLASSES = 26_103_685_120, 1_803_460, 365
 
 
@@ -130,6 +130,22 @@ def food(bad=()) -> dict[str, bytes]:
     return files | {f"food-101/meta/{part}.json": json.dumps(names).encode() for part, names in lists.items()}
 
 
+def class_lists(val) -> dict[str, bytes]:
+    """The members of the archive of lists: 8 classes, the i-th validation photo of class 3 * i % 8."""
+    names = [name.rpartition("/")[2] for name, _ in val]
+    rows = {
+        "categories_places365.txt": [f"/{'abcd'[i // 2]}/class_{i} {i}" for i in range(8)],
+        "places365_train_standard.txt": [f"/a/class_0/{i:08}.jpg 0" for i in range(5000)],
+        "places365_val.txt": [f"{name} {3 * i % 8}" for i, name in enumerate(names)],
+        "places365_test.txt": ["Places365_test_00000001.jpg"],
+    }
+    return {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in rows.items()}
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -145,8 +161,15 @@ def published_sets(bad=()) -> tuple[dict[str, bytes], dict]:
     whose number in their archive is in `bad` are no photos.
     """
     classes = in_classes({f"{'abcd'[i // 2]}/class_{i}": 40 + 5 * i for i in range(8)}, sizes=(700, 1500))
-    flat = {part: {f"{part}/{part}_{i:08}.jpg": jpeg(5000 + i, pixels=16) for i in range(n)} for part, n in FLAT}
-    train, val, test = ([*files.items()] for files in (classes, flat["val_256"], flat["test_256"]))
+    flat = {
+        part: {f"{part}_256/Places365_{part}_{i + 1:08}.jpg": jpeg(5000 + i, pixels=16) for i in range(count)}
+        for part, count in FLAT
+    }
+    train, val, test = ([*files.items()] for files in (classes, flat["val"], flat["test"]))
+    lists = class_lists(val)
+    filelist = dataclasses.replace(
+        published.FILELIST, lists=tuple((name, md5(lists[name])) for name, _ in published.FILELIST.lists)
+    )
     contents = {
         published.TRAIN_256: tar(_spoiled(train, bad)),
         published.VAL_256: tar(_spoiled(val, bad)),
@@ -158,8 +181,11 @@ def published_sets(bad=()) -> tuple[dict[str, bytes], dict]:
         archive.name: dataclasses.replace(archive, bytes=len(data), photos=photos[archive], sha256=sha256(data))
         for archive, data in contents.items()
     }
+    packed = tar(lists)
+    filelist = dataclasses.replace(filelist, bytes=len(packed), sha256=sha256(packed))
+    small[published.VAL_256.name] = dataclasses.replace(small[published.VAL_256.name], classes=filelist)
     recipes = {
         name: tuple((small[archive.name], shares) for archive, shares in recipe)
         for name, recipe in published.DATA_SETS.items()
     }
-    return {archive.name: data for archive, data in contents.items()}, recipes
+    return {archive.name: data for archive, data in contents.items()} | {filelist.name: packed}, recipes

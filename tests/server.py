@@ -21,7 +21,8 @@ class Server:
     ranges: "honored", "ignored" (always 200 and everything) or "refused" (416). fault: called with (number, name,
     start, stop) of each request, the first being number 0; gives None, or a dictionary of what is to go wrong: `status`
     (with `headers`), `cut` (bytes after which the connection drops), `stall` (seconds without a byte, after `cut`
-    bytes), `flip` (the byte of the file that comes wrong), `extra` (bytes too many), `redirect` (another address).
+    bytes), `flip` (the byte of the file that comes wrong), `extra` (bytes too many), `short` (bytes too few, with a
+    length that fits them), `redirect` (another address).
     delay: seconds before each answer. rate: bytes a second, at most, over all connections together; 0: no limit.
     """
 
@@ -96,9 +97,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._plain(fault["status"], fault.get("headers", {}))
         if (asked and owner.ranges == "refused") or (by_range and start >= len(content)):
             return self._plain(416, {"Content-Range": f"bytes */{len(content)}"})
+        total, stop = len(content), max(start, stop - fault.get("short", 0))
         self.send_response(206 if by_range else 200)
         if by_range:
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
         self.send_header("Content-Length", str(stop - start + fault.get("extra", 0)))
         self.end_headers()
         self._send(owner, content, start, stop, fault)

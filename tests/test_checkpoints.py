@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from colorlib import ColorlibError, checkpoints
+from colorlib import ColorlibError, checkpoints, files
 from colorlib.checkpoints import Damaged, pack, unpack
 
 
@@ -132,59 +132,6 @@ def test_loading_executes_nothing(tmp_path, monkeypatch):
     assert (tmp_path / "exploded").exists()  # the bomb is one
 
 
-# Writing.
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file.npz"
-    checkpoints.write_whole(path, b"old")
-    for fault in (OSError(errno.ENOSPC, "No space left on device"), None):
-
-        def write(file, data, fault=fault):
-            file.write(data[:-1])  # one byte is missing, and nobody says so
-            if fault:
-                raise fault
-
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, "_write", write)
-            with pytest.raises(OSError, match=r"No space left|reads back differently"):
-                checkpoints.write_whole(path, b"new and longer")
-    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["file.npz"]
-
-
-def test_rewriting_keeps_the_file_itself(tmp_path):
-    path = tmp_path / "a.npz"
-    checkpoints.rewrite(path, b"long content")
-    before = path.stat().st_ino
-    checkpoints.rewrite(path, b"short")
-    assert path.read_bytes() == b"short" and path.stat().st_ino == before
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("needs the right to mount a small file system")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_a_full_file_system(small_disk):
-    path = small_disk / "file.npz"
-    data = pack(meta(1), arrays(size=180))  # 130 KB: a second one has no room beside it
-    checkpoints.write_whole(path, data)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoints.write_whole(path, pack(meta(2), arrays(size=200)))
-    assert path.read_bytes() == data and [p.name for p in small_disk.iterdir()] == ["file.npz"]
-
-
 # The copier.
 
 
@@ -193,7 +140,9 @@ def said(monkeypatch):
     lines = []
     monkeypatch.setattr(checkpoints, "say", lines.append)
     monkeypatch.setattr(checkpoints, "RETRY_SECONDS", 0.02)
-    return lines
+    yield lines
+    for copier in checkpoints.Copier._latest.values():
+        copier.give_up()
 
 
 @pytest.fixture
@@ -265,7 +214,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_failing_drive_is_said_once_retried_and_caught_up(drive, said, monkeypatch, fault):
     copy_all(drive, [(meta(1), b"")])
-    real, tries = checkpoints._write, []
+    real, tries = files._write, []
 
     def failing(file, data):
         tries.append(1)
@@ -273,14 +222,14 @@ def test_a_failing_drive_is_said_once_retried_and_caught_up(drive, said, monkeyp
         raise fault
 
     copier = checkpoints.Copier(drive, "baseline")
-    monkeypatch.setattr(checkpoints, "_write", failing)
+    monkeypatch.setattr(files, "_write", failing)
     begin = time.monotonic()
     for step in (2, 3, 4):
         copier.offer(meta(step), pack(meta(step), arrays(step)), b"")
     assert time.monotonic() - begin < 1  # training is not held up
     until(lambda: len(tries) >= 3)
     assert on_drive(drive) == {"checkpoint-a.npz": 1}  # the torn one is the other
-    monkeypatch.setattr(checkpoints, "_write", real)
+    monkeypatch.setattr(files, "_write", real)
     until(lambda: copier._item is None)
     assert copier.close(5)
     assert on_drive(drive) == {"checkpoint-a.npz": 1, "checkpoint-b.npz": 4}
@@ -295,7 +244,7 @@ def test_an_unmounted_drive_is_not_made_on_the_local_disk(drive, said):
     copier = checkpoints.Copier(drive, "baseline")
     copier.offer(meta(1), pack(meta(1), arrays()), b"")
     until(lambda: said)
-    assert not drive.exists() and "No such file or directory" in said[0]
+    assert not drive.exists() and "it is not there (is it mounted?)" in said[0]
     drive.mkdir()  # it is mounted again
     assert copier.close(20)
     assert on_drive(drive) == {"checkpoint-a.npz": 1} and "caught up" in said[1]
@@ -309,14 +258,14 @@ def test_a_drive_that_stays_away_is_told_at_the_end(drive, said):
 
 
 def test_a_slow_drive_holds_nothing_up_and_gets_the_latest(drive, said, monkeypatch):
-    real, gate, written = checkpoints._write, threading.Event(), []
+    real, gate, written = files._write, threading.Event(), []
 
     def slow(file, data):
         written.append(unpack(data)[0]["step"])
         assert gate.wait(20)
         real(file, data)
 
-    monkeypatch.setattr(checkpoints, "_write", slow)
+    monkeypatch.setattr(files, "_write", slow)
     copier = checkpoints.Copier(drive, "baseline")
     copier.offer(meta(1), pack(meta(1), arrays(1)), b"")
     until(lambda: written)
@@ -325,6 +274,69 @@ def test_a_slow_drive_holds_nothing_up_and_gets_the_latest(drive, said, monkeypa
     gate.set()
     assert copier.close(20)
     assert written == [1, 19] and on_drive(drive) == {"checkpoint-a.npz": 1, "checkpoint-b.npz": 19}
+
+
+def test_an_interrupted_training_in_the_same_process_gives_way(drive, said):
+    """A notebook's stop button ends a training, not its copier, which must not write beside the next one's."""
+    drive.rmdir()
+    first, second = (checkpoints.Copier(drive, "baseline") for _ in range(2))
+    first.offer(meta(1), pack(meta(1), arrays(1)), b"")
+    until(lambda: said)
+    second.offer(meta(2), pack(meta(2), arrays(2)), b"")
+    first._thread.join(20)
+    assert not first._thread.is_alive() and first._item is not None
+    drive.mkdir()
+    assert second.close(20) and on_drive(drive) == {"checkpoint-a.npz": 2}
+
+
+def test_any_fault_at_all_is_said_and_tried_again(drive, said, monkeypatch):
+    real = checkpoints._whole
+    monkeypatch.setattr(checkpoints, "_whole", lambda path: 1 / 0)
+    copier = checkpoints.Copier(drive, "baseline")
+    copier.offer(meta(1), pack(meta(1), arrays(1)), b"")
+    until(lambda: said)
+    monkeypatch.setattr(checkpoints, "_whole", real)
+    assert copier.close(20) and "division by zero" in said[0] and on_drive(drive) == {"checkpoint-a.npz": 1}
+
+
+def test_a_real_disk_that_is_full_then_read_only_then_gone(small_disk, said):
+    """The copier with a file system that fails by itself: nothing here is faked."""
+    root = small_disk / "MyDrive"
+    root.mkdir()
+    remount = ["mount", "-o", "remount,size=256k", str(small_disk)]
+    copier = checkpoints.Copier(root, "baseline")
+
+    def offer(step, size):
+        copier.offer(meta(step), pack(meta(step), arrays(step, size)), b"")
+
+    def caught_up(step):
+        until(lambda: copier._item is None)
+        assert step in on_drive(root).values()
+
+    offer(1, 150)  # 90 KB
+    caught_up(1)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(100_000))
+    offer(2, 150)
+    until(lambda: len(said) == 1)
+    assert "No space left on device" in said[0] and on_drive(root) == {"checkpoint-a.npz": 1}
+    ballast.unlink()
+    caught_up(2)
+    subprocess.run([*remount[:2], remount[2] + ",ro", remount[3]], check=True)
+    offer(3, 150)
+    until(lambda: len(said) == 3)
+    assert "Read-only file system" in said[2] and on_drive(root) == {"checkpoint-a.npz": 1, "checkpoint-b.npz": 2}
+    subprocess.run([*remount[:2], remount[2] + ",rw", remount[3]], check=True)
+    caught_up(3)
+    subprocess.run(["umount", "-l", str(small_disk)], check=True)
+    offer(4, 150)
+    until(lambda: len(said) == 5)
+    assert "it is not there (is it mounted?)" in said[4] and list(small_disk.iterdir()) == []
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small_disk)], check=True)
+    root.mkdir()
+    caught_up(4)
+    assert copier.close(5)
+    assert [line.split(":")[1].split()[:2] for line in said] == [["copying", "to"], ["the", "copy"]] * 3
 
 
 def test_a_training_further_on_or_with_other_settings_is_left_alone(drive, said):

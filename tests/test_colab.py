@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from colorlib import ColorlibError, colab
+from colorlib import ColorlibError, colab, settings
 
 
 def module(name, **contents):
@@ -156,22 +156,82 @@ def test_a_dropped_mount_is_mounted_again(on_colab, monkeypatch):
     assert on_colab.mounts == 1 and on_colab.forced
 
 
-def test_no_gpu_on_colab_says_what_to_choose(on_colab, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("profile", "takes"),
+    [
+        ("classroom", "half an hour to two hours instead of about 12 minutes"),
+        ("paper", "a day to a day and a half instead of about 3 hours"),
+    ],
+)
+def test_no_gpu_on_colab_says_what_to_choose_and_how_much_longer_it_takes(
+    on_colab, capsys, monkeypatch, profile, takes
+):
     monkeypatch.setattr(colab, "accelerator", lambda: "")
-    colab.start("classroom", drive=False)
-    assert "Choose Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
+    colab.start(profile, drive=False)
+    printed = capsys.readouterr().out
+    assert "Choose Runtime > Change runtime type > T4 GPU" in printed and takes in printed
+
+
+def test_every_profile_that_wants_a_gpu_says_what_it_takes_without():
+    assert set(colab.TRAINING_TAKES) == set(settings.PROFILES) - {"sample"}
+
+
+def installed(monkeypatch, versions):
+    """Let some packages seem to be of another version, or, where it is None, not to be there."""
+    version, find_spec = colab.importlib.metadata.version, colab.importlib.util.find_spec
+
+    def other_version(name):
+        if name in versions and versions[name] is None:
+            raise colab.importlib.metadata.PackageNotFoundError(name)
+        return versions.get(name) or version(name)
+
+    monkeypatch.setattr(colab.importlib.metadata, "version", other_version)
+    monkeypatch.setattr(colab.importlib.util, "find_spec", lambda name: None if name in versions else find_spec(name))
 
 
 def test_a_runtime_without_tensorflow_says_what_to_choose(on_colab, monkeypatch):
-    monkeypatch.undo()  # the real accelerator()
-    real = colab.importlib.util.find_spec
-    monkeypatch.setattr(
-        colab.importlib.util,
-        "find_spec",
-        lambda name: None if name == "tensorflow" else object() if "." in name else real(name),
-    )
-    with pytest.raises(ColorlibError, match="TPU runtimes come without it"):
-        colab.accelerator()
+    installed(monkeypatch, {"tensorflow": None})
+    with pytest.raises(ColorlibError, match=r"TPU runtimes come without it.*T4 GPU"):
+        colab.start()
+    assert on_colab.mounts == 0, "said before anything is asked of the reader"
+
+
+@pytest.mark.parametrize(("colab_there", "advice"), [(True, "latest runtime version"), (False, "pip install -r")])
+def test_a_missing_or_old_package_is_named_with_what_to_do(request, monkeypatch, colab_there, advice):
+    if colab_there:
+        request.getfixturevalue("on_colab")
+    installed(monkeypatch, {"tqdm": None, "scikit-image": "0.19.3"})
+    with pytest.raises(ColorlibError, match=advice) as caught:
+        colab.start()
+    assert "tqdm>=4.67 is missing" in str(caught.value)
+    assert "scikit-image>=0.25 is needed, 0.19.3 is there" in str(caught.value)
+
+
+def test_newer_packages_and_release_candidates_will_do(monkeypatch):
+    installed(monkeypatch, {"tensorflow": "2.99.0rc1", "numpy": "3.0.0"})
+    colab.check_packages()
+
+
+def test_photos_on_drive_are_there_before_the_data_folder_is_looked_for(on_colab, capsys):
+    mine = on_colab.mount_point / "MyDrive" / "holidays"
+    real = on_colab.mount
+
+    def mount(place, force_remount=False):
+        real(place, force_remount)
+        mine.mkdir(exist_ok=True)
+
+    sys.modules["google.colab.drive"].mount = mount
+    chosen = colab.start("classroom", str(mine))
+    assert chosen.data == str(mine.resolve()) and on_colab.mounts == 1
+    assert "your folder holidays" in capsys.readouterr().out
+
+
+def test_results_are_named_as_seen_from_the_project(on_colab, capsys, tmp_path):
+    for folder, name in [("results", "results/"), (".test/results", "results/"), ("results/mine", "results/mine/")]:
+        chosen = settings.load("sample", results_folder=tmp_path / folder)
+        assert colab._results_name(chosen) == name
+    chosen = settings.load("sample", results_folder=tmp_path / "elsewhere")
+    assert colab._results_name(chosen) == "elsewhere/, the folder chosen by COLORLIB_RESULTS"
 
 
 def test_uploaded_photos_lie_in_the_folder_and_not_where_the_notebook_is(on_colab, tmp_path, monkeypatch):
@@ -193,3 +253,30 @@ def test_the_accelerator_is_named_and_tensorflow_starts_quietly():
 
     names = colab.accelerator()
     assert bool(names) == bool(tf.config.list_physical_devices("GPU"))
+
+
+def test_photos_go_to_the_machine_s_own_disk_and_one_packed_file_to_drive(on_colab, tmp_path, monkeypatch):
+    """A whole session on a Colab whose project was cloned onto Drive, and a second one on a new machine."""
+    import shutil
+
+    import made_up
+    from server import Server
+
+    from colorlib import datasets, published
+
+    contents, recipes = made_up.published_sets()
+    monkeypatch.setattr(published, "DATA_SETS", recipes)
+    drive = on_colab.mount_point / "MyDrive"
+    monkeypatch.setenv("COLORLIB_DATA_FOLDER", str(drive / "colorization-course" / "data"))
+    with Server(contents) as server:
+        monkeypatch.setenv("COLORLIB_MIRROR", server.url)
+        first = datasets.prepare(colab.start("classroom"), progress=False)
+        asked = len(server.log)
+        assert first.folder == tmp_path / "content" / "colorlib-data" / "places365-val" / "photos"
+        files = [path.relative_to(drive).as_posix() for path in drive.rglob("*") if path.is_file()]
+        assert files == ["colorlib/classroom/places365-val-1-seed1.tar"]
+        shutil.rmtree(tmp_path / "content" / "colorlib-data")  # the session ended
+        second = datasets.prepare(colab.start("classroom"), progress=False)
+        assert len(server.log) == asked  # nothing is downloaded again
+    assert second == first
+    assert all(second.is_there(photo) for photo in (*second.train, *second.validation, *second.test))

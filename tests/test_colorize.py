@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from skimage.color import rgb2lab
+from test_photos import profile
 
-from colorlib import ColorlibError, colorize, lab, photos, runs, settings
+from colorlib import ColorlibError, __main__, colorize, lab, photos, runs, settings
 
 
 @pytest.fixture(scope="session")
@@ -219,6 +220,25 @@ def test_whole_folders_keep_their_form_and_failures_are_named(tmp_path, chosen, 
             assert_same_lightness(photos.read(inside / f"{i}.jpg"), colored)
 
 
+def test_a_photo_of_another_color_space_keeps_the_lightness_it_has_there(tmp_path, chosen):
+    linear = profile(gamma=1.0)
+    levels = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (30, 1))
+    Image.fromarray(levels).convert("RGB").save(tmp_path / "a.jpg", icc_profile=linear, quality=100)
+    report = colorized(chosen, tmp_path / "a.jpg", out=tmp_path / "out")
+    with Image.open(report.written[0]) as colored, Image.open(tmp_path / "a.jpg") as stored:
+        light = np.asarray(stored.convert("L"))[0] / 255
+        expected = np.where(light > (6 / 29) ** 3, 116 * np.cbrt(light) - 16, light * (29 / 3) ** 3)  # L* of CIE Y
+        np.testing.assert_allclose(reference_L(colored)[0], expected, atol=0.7)  # 0.5, and 8 bits in between
+        written = ImageCms.ImageCmsProfile(io.BytesIO(colored.info["icc_profile"]))
+        assert "sRGB" in ImageCms.getProfileDescription(written)
+
+
+def test_progress_is_shown(tmp_path, chosen, capsys):
+    gray_photo().save(tmp_path / "a.png")
+    colorize.colorize_files([tmp_path / "a.png"], tmp_path / "out", chosen)
+    assert "1/1" in capsys.readouterr().err
+
+
 def test_existing_results_are_kept_unless_asked(tmp_path, chosen, model, monkeypatch):
     gray_photo().save(tmp_path / "a.png")
     out = tmp_path / "out"
@@ -279,6 +299,26 @@ def test_what_cannot_be_read_or_written_is_named(tmp_path, chosen, monkeypatch):
     assert report.failed == [(tmp_path, "Permission denied")]
 
 
+def test_locked_folders_are_named_and_stop_nothing(tmp_path, chosen, monkeypatch):
+    for folder, name in (("open", "a.jpg"), ("locked", "b.jpg"), ("locked", "c.png")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        gray_photo().save(tmp_path / folder / name)
+    real = os.stat
+
+    def stat(path, *arguments, **options):  # the superuser, as whom containers run tests, may enter any folder
+        if str(path).startswith(str(tmp_path / "locked" / "x")[:-1]):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    report = colorized(chosen, tmp_path / "open" / "a.jpg", tmp_path / "locked" / "b.jpg", out=tmp_path / "out")
+    assert report.written == [tmp_path / "out" / "a.png"] and report.exit_status == 1
+    assert report.failed == [(tmp_path / "locked" / "b.jpg", "no permission to read the file")]
+    monkeypatch.setattr(colorize, "paint", lambda *_: types.SimpleNamespace(save=lambda path, *_, **__: path.stat()))
+    report = colorized(chosen, tmp_path / "open" / "a.jpg", out=tmp_path / "locked")
+    assert "Permission denied" in report.failed[0][1] and str(tmp_path / "locked") in report.failed[0][1]
+
+
 def test_an_empty_folder_says_so(tmp_path, chosen):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ColorlibError, match=r"no file to colorize in .*empty"):
@@ -301,6 +341,25 @@ def test_out_of_memory_is_said_and_never_answered_with_gray(tmp_path, chosen, mo
     report = colorized(chosen, tmp_path / "a.jpg", out=tmp_path / "out")
     assert "out of memory" in report.failed[0][1] and report.exit_status == 1
     assert not list((tmp_path / "out").glob("*"))
+
+
+# The command line.
+
+
+def test_the_command_hands_on_all_that_it_is_told(tmp_path, model, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(colorize, "trained_model", lambda settings, run="": asked.append(run) or model)
+    gray_photo().save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    command = ["colorize", str(tmp_path / "a.png"), "--out", str(out), "--run", "rebalanced", "--strength"]
+    assert __main__.main([*command, "0"]) == 0 and asked == ["rebalanced"]
+    colored = np.asarray(Image.open(out / "a.png"))
+    assert (colored == colored[..., :1]).all()
+    assert __main__.main([*command, "1"]) == 0 and "1 there already" in capsys.readouterr().out
+    assert __main__.main([*command, "1", "--overwrite"]) == 0
+    assert not np.array_equal(np.asarray(Image.open(out / "a.png")), colored)
+    (tmp_path / "b.txt").write_text("no photo")
+    assert __main__.main(["colorize", str(tmp_path / "b.txt"), "--out", str(out)]) == 1
 
 
 # Which model.

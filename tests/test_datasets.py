@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorlib import ColorlibError, datasets, sample, settings
+from colorlib import ColorlibError, colab, datasets, files, sample, settings
 from colorlib.splits import PARTS
 
 
@@ -222,6 +223,114 @@ def test_a_disk_that_fails_leaves_no_split(tmp_path, monkeypatch, number, words)
     monkeypatch.undo()
     assert not list((tmp_path / "data").rglob("split.json*"))
     assert len(prepare(tmp_path, folder).train) == 18
+
+
+# A folder on Drive.
+
+
+@pytest.fixture
+def drive(tmp_path, monkeypatch):
+    """A Drive with 40 photos, two of them odd, one unreadable; and the folder that outlasts the session."""
+    monkeypatch.setattr(colab, "DRIVE", tmp_path / "drive")
+    mine = put(tmp_path / "drive" / "MyDrive" / "mine", [f"{label}/{i:02}.jpg" for label in "ab" for i in range(18)])
+    put(mine, ["a/größe: 1.jpg", "b/broken.jpg"], made_up.jpeg(77))
+    (mine / "a/cmyk.jpg").write_bytes(ODD["cmyk.jpg"])
+    (mine / "b/clear.png").write_bytes(ODD["clear.png"])
+    (mine / "b/broken.jpg").write_bytes(made_up.jpeg(5, pixels=64)[:700])
+    return mine
+
+
+def opened(monkeypatch) -> list[Path]:
+    """The files whose bytes are read from now on."""
+    seen, honest = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path) or honest(path))
+    return seen
+
+
+def on_machine(tmp_path, name, drive, **changes):
+    fields = {"data": str(drive), "data_folder": tmp_path / name, "keep_folder": tmp_path / "drive/MyDrive/colorlib"}
+    return datasets.prepare(settings.load("sample", **fields | changes), progress=False)
+
+
+def contents(split):
+    return {part: [Path(path).read_bytes() for path in split.paths(part)] for part in PARTS}
+
+
+def test_photos_on_drive_are_copied_once_and_packed_and_a_new_machine_unpacks_them(tmp_path, drive, monkeypatch):
+    first = on_machine(tmp_path, "first", drive)
+    assert sum(len(first.photos(part)) for part in PARTS) == 39
+    assert [path for path, _ in first.skipped] == ["b/broken.jpg"]
+    assert first.checksum == on_machine(tmp_path, "local", shutil.copytree(drive, tmp_path / "mine")).checksum
+    everything = [Path(path) for part in PARTS for path in first.paths(part)]
+    assert all(path.is_relative_to(tmp_path / "first") for path in everything)
+    kept = [path.name for path in (tmp_path / "drive/MyDrive/colorlib").iterdir()]
+    assert kept == ["mine-1-seed1.tar"]  # one file, never one by one
+    seen = opened(monkeypatch)
+    again, second = on_machine(tmp_path, "first", drive), on_machine(tmp_path, "second", drive)
+    assert not [path for path in seen if path.is_relative_to(drive)]
+    assert first == again and first.checksum == second.checksum
+    assert contents(first) == contents(second)
+    assert second.folder == tmp_path / "second" / "mine" / "photos"
+
+
+def test_an_interrupted_copy_from_drive_goes_on(tmp_path, drive, monkeypatch):
+    honest, written = files.put, []
+
+    def fail(path, data):
+        written.append(path)
+        if len(written) > 15:
+            raise KeyboardInterrupt
+        honest(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "put", fail)
+        with pytest.raises(KeyboardInterrupt):
+            on_machine(tmp_path, "first", drive)
+    seen = opened(monkeypatch)
+    split = on_machine(tmp_path, "first", drive)
+    assert 20 <= len([path for path in seen if path.is_relative_to(drive)]) <= 27
+    assert contents(split) == contents(on_machine(tmp_path, "second", drive))
+
+
+def test_photos_that_change_on_drive_are_read_and_packed_again(tmp_path, drive):
+    first = on_machine(tmp_path, "first", drive)
+    name = first.train[0].path
+    data = bytearray((drive / name).read_bytes())
+    data[-3] ^= 1  # as many bytes as before
+    (drive / name).write_bytes(data)
+    put(drive, ["a/new.jpg"])
+    later = 10 + max(path.stat().st_mtime for path in drive.rglob("*.jpg"))
+    os.utime(drive / name, (later, later))
+    second, third = (on_machine(tmp_path, machine, drive) for machine in ("second", "third"))
+    assert second.checksum == third.checksum != first.checksum
+    assert sum(len(second.photos(part)) for part in PARTS) == 40
+    assert (second.folder / name).read_bytes() == data
+
+
+def test_a_drive_that_is_full_or_gone_is_told_of(tmp_path, drive, monkeypatch, capsys):
+    def full(pack, *arguments):
+        raise ColorlibError("the quota is used up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets.packs.files, "require_space", lambda place, *rest: place.name != "mine" and full(place))
+        split = on_machine(tmp_path, "first", drive)
+    assert len(split.train) > 30
+    assert "mine-1-seed1.tar could not be kept, and another machine will have to get" in capsys.readouterr().out
+    gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def vanish(*arguments, **more):
+        raise gone
+
+    for place in ((Path, "read_bytes"), (os, "scandir"), (Path, "mkdir")):
+        with monkeypatch.context() as patch, pytest.raises(ColorlibError, match="mount has vanished"):
+            patch.setattr(*place, vanish)
+            on_machine(tmp_path, "second", drive)
+    assert on_machine(tmp_path, "second", drive).checksum == split.checksum
+
+
+def test_the_data_folder_itself_is_never_on_drive(tmp_path, drive):
+    with pytest.raises(ColorlibError, match=r"lies on Google Drive.*data_folder"):
+        on_machine(tmp_path, "drive/MyDrive/data", drive)
 
 
 # ImageNet.

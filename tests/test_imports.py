@@ -12,17 +12,17 @@ PACKAGE = Path(__file__).resolve().parent.parent / "colorlib"
 # Each row may import the rows above it and its own row's left neighbours; nothing reaches back.
 ORDER = [
     ["__init__"],
-    ["settings"],
+    ["files", "settings"],
     ["colab"],
     ["download"],
-    ["archives", "ranges"],
+    ["archives", "journal", "ranges"],
     ["photos", "lab", "sample"],
-    ["splits", "published", "datasets", "prior"],
+    ["splits", "packs", "published", "datasets", "prior"],
     ["batches", "losses", "models", "checkpoints", "runs"],
     ["training"],
     ["scores", "evaluation", "colorize"],
-    ["figures"],
-    ["notebooks", "__main__"],
+    ["figures", "exercises"],
+    ["badges", "notebooks", "__main__"],
 ]
 RANK = {name: (row, column) for row, names in enumerate(ORDER) for column, name in enumerate(names)}
 

@@ -89,7 +89,8 @@ def test_agrees_with_the_prior():
 
 def test_argmax_agreement_is_categorical_accuracy():
     truth, predicted = colors(shape=(3, 8, 8, 2))
-    agree = (truth[..., 0] > truth[..., 1]) == (predicted[..., 0] > predicted[..., 1])
+    truth[0, 0, :3], predicted[0, 0, 2:5] = 0.25, -0.5  # ties, in the one, in the other, in both
+    agree = np.asarray(keras.metrics.categorical_accuracy(truth, predicted))
     np.testing.assert_array_equal(losses.argmax_agreement(truth, predicted), agree)
     mse, agreement = losses.metrics()
     mse.update_state(truth, predicted)

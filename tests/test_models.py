@@ -92,6 +92,40 @@ def test_head_stride(backbone, stride):
     assert len(rungs) == sum(side <= 64 // stride for side in sizes)
 
 
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+def test_light_ladder(backbone):
+    light, wide = (models.build_colorizer(backbone, None, 64, head_stride=2, light=light) for light in (True, False))
+    assert light.output_shape == (None, 64, 64, 2)
+    widths = [tap.shape[-1] for tap in light.get_layer("backbone").outputs[:4]]
+    narrow = [min(pair) for pair in zip(widths, models.LIGHT_WIDTHS, strict=True)]
+    names = {layer.name for layer in light.layers}
+    assert light.get_layer("rung0_conv").output.shape[-1] == narrow[3]
+    for rung in range(1, 4 if backbone == "vgg16" else 5):  # VGG-16's first tap is above the head
+        assert light.get_layer(f"rung{rung}_add").output.shape[-1] == narrow[4 - rung]
+        assert light.get_layer(f"rung{rung}_conv").output.shape[-1] == narrow[max(3 - rung, 0)]
+        assert (f"rung{rung}_tap_conv" in names) == (widths[4 - rung] != narrow[4 - rung])
+    few, many = (sum(int(np.prod(v.shape)) for v in model.trainable_variables) for model in (light, wide))
+    assert few < 0.4 * many
+
+
+def test_half_precision_in_the_backbone_alone():
+    one, other = (
+        models.build_colorizer("mobilenet", None, 32, backbone_dtype=dtype, seed=1)
+        for dtype in (None, "mixed_bfloat16")
+    )
+    assert keras.config.dtype_policy().name == "float32"
+    backbone = other.get_layer("backbone")
+    convolutions = [layer for layer in backbone.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"}
+    outside = [layer for layer in other.layers if layer.name != "backbone"]
+    assert {layer.compute_dtype for layer in outside} == {"float32"}
+    assert {v.dtype for v in other.variables if "seed" not in v.path} == {"float32"}
+    for a, b in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(one(lightness(32)), other(lightness(32)), atol=1e-3)
+    assert not np.array_equal(one(lightness(32)), other(lightness(32)))
+
+
 @pytest.mark.parametrize(
     ("backbone", "black", "gray", "white"),
     [

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import io
+import itertools
 import json
 import shutil
 import tarfile
@@ -12,7 +13,7 @@ import made_up
 import pytest
 from server import Server
 
-from colorlib import ColorlibError, archives, datasets, download, published, settings, splits
+from colorlib import ColorlibError, archives, datasets, download, files, published, settings, splits
 from colorlib.splits import PARTS, Split
 
 PUBLISHED = published.DATA_SETS
@@ -20,6 +21,7 @@ FILES, RECIPES = made_up.published_sets()
 TRAIN, VAL, TEST, FOOD = (
     archive.name for archive in (published.TRAIN_256, published.VAL_256, published.TEST_256, published.FOOD_101)
 )
+LISTS = published.FILELIST.name
 TOTALS = {"train": 460, "validation": 60, "test": 150}
 
 
@@ -109,6 +111,75 @@ def test_food_101_follows_its_published_lists(tmp_path, server):
     assert_whole(split)
     tenth = prepare(tmp_path / "tenth", server, data="food101", fraction=0.1)
     assert [len(tenth.photos(part)) for part in PARTS] == [9, 0, 3]
+
+
+@pytest.mark.parametrize("data", ["places365", "places365-val", "food101"])
+def test_the_disk_never_holds_more_than_one_archive_and_what_is_kept(tmp_path, server, monkeypatch, data):
+    honest, heights, calls = files.put, [], itertools.count()
+
+    def watched(path, content):
+        honest(path, content)
+        if next(calls) % 10 == 0:
+            heights.append(sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".journal"))
+
+    monkeypatch.setattr(files, "put", watched)
+    split = prepare(tmp_path, server, data=data, fraction=1.0)
+    kept = sum(photo.bytes for part in PARTS for photo in split.photos(part))
+    whole = len(FILES[FOOD if data == "food101" else VAL])
+    lists = 400 * sum(len(split.photos(part)) for part in PARTS)  # split.json, and what is remembered until then
+    assert whole < max(heights) < whole + kept + lists
+
+
+def test_an_archive_goes_as_soon_as_it_is_unpacked_and_is_not_wanted_again(tmp_path):
+    def broken(number, name, start, stop):  # the last archive cannot be had
+        return {"status": 404} if name == TEST else None
+
+    with Server(FILES, fault=broken) as server, pytest.raises(ColorlibError, match="404"):
+        prepare(tmp_path, server)
+    home = tmp_path / "places365"
+    assert not (home / VAL).exists()
+    with Server(FILES) as server:
+        split = prepare(tmp_path, server)
+        assert sum(name == VAL for name, _, _ in server.log) == 0
+        assert split.checksum == prepare(tmp_path / "clean", server).checksum
+    assert_whole(split)
+    with Server(FILES, fault=broken) as server, pytest.raises(ColorlibError, match="404"):
+        prepare(tmp_path / "other", server)
+    (tmp_path / "other/places365" / f"{VAL}.unpacked").write_bytes(b'{"task": {"arch')  # torn
+    with Server(FILES) as server:
+        assert prepare(tmp_path / "other", server).checksum == split.checksum
+
+
+@pytest.mark.parametrize("how", ["honored", "ignored"])
+def test_validation_photos_have_the_classes_of_the_published_list(tmp_path, how):
+    names = [f"{'abcd'[i // 2]}/class_{i}" for i in range(8)]
+    numbers = {f"val_256/Places365_val_{i + 1:08}.jpg": names[3 * i % 8] for i in range(60)}
+    with Server(FILES, ranges=how) as server:
+        split = prepare(tmp_path, server, fraction=16 / 60)
+        of_list = [(start, stop) for name, start, stop in server.log if name == LISTS]
+        assert how == "ignored" or (0, len(FILES[LISTS])) not in of_list  # the longest list is jumped over
+        room = prepare(tmp_path / "room", server, data="places365-val", fraction=1.0)
+    assert {photo.path: photo.label for photo in split.validation}.items() <= numbers.items()
+    assert [photo.label for photo in split.validation] == sorted(names * 2)  # of each class its share
+    assert {photo.label for photo in split.test} == {""}  # those of the test photos were never published
+    assert len({photo.label for photo in room.train}) == 8
+    assert Split.load(split.home / "split.json") == split
+
+
+@pytest.mark.parametrize("damage", ["absent", "changed", "without the list", "no archive"])
+def test_without_the_list_of_classes_photos_are_drawn_all_the_same_and_it_is_said(tmp_path, capsys, damage):
+    broken = {
+        "absent": b"",
+        "changed": FILES[LISTS].replace(b"class_3 3", b"class_3 4"),
+        "without the list": made_up.tar({"other.txt": b"x"}).ljust(len(FILES[LISTS]), b"\0"),
+        "no archive": bytes(range(256)) * (len(FILES[LISTS]) // 256),
+    }[damage]
+    files = {name: broken if name == LISTS else data for name, data in FILES.items()}
+    with Server(files if damage != "absent" else {n: files[n] for n in FILES if n != LISTS}) as server:
+        split = prepare(tmp_path, server)
+    assert len(split.validation) == 12
+    assert {photo.label for photo in split.validation} == {""}
+    assert "val_256.tar: the photos' classes are not known, and all count as one" in capsys.readouterr().out
 
 
 def test_archives_that_are_on_disk_are_read_there_and_stay(tmp_path, server):
@@ -251,10 +322,21 @@ def test_a_damaged_packed_file_is_told_of_and_made_again(tmp_path, server, capsy
 
 
 def test_free_space_is_checked_before_anything_is_read(tmp_path, server, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    with pytest.raises(ColorlibError, match=r"places365 needs .* GB free.*smaller fraction"):
-        prepare(tmp_path, server)
+    for data, size in (("places365", len(FILES[VAL])), ("food101", len(FILES[FOOD]))):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, size=size: shutil._ntuple_diskusage(10**9, 10**9, size))
+        with pytest.raises(ColorlibError, match=rf"{data} needs .* GB free.*smaller fraction"):
+            prepare(tmp_path, server, data=data)  # there is room for the archive alone
     assert server.sent <= 1
+
+
+def test_what_an_interrupted_run_left_needs_no_space_again(tmp_path, server, monkeypatch):
+    half = FILES[VAL][: len(FILES[VAL]) // 2]
+    home = tmp_path / "places365-val"
+    home.mkdir()
+    (home / f"{VAL}.partial").write_bytes(half)
+    needed = len(FILES[VAL]) - len(half) + round(1.3 * 0.23 * len(FILES[VAL]))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, needed + 1))
+    assert prepare(tmp_path, server, data="places365-val", fraction=1.0).train
 
 
 def test_free_space_is_checked_for_a_shared_split_and_for_a_packed_file(tmp_path, server, monkeypatch):
@@ -294,6 +376,24 @@ def test_a_disk_that_fails_in_the_middle_leaves_what_was_finished(tmp_path, serv
     kept = sum(path.stat().st_mtime_ns == before for path, before in finished.items())
     assert kept >= len(finished) - 8  # of each stretch in the works, the last photo may come once more
     assert_whole(split)
+
+
+def test_a_disk_that_is_really_full_leaves_whole_photos_and_the_rest_comes_when_there_is_room(
+    small_disk, tmp_path, server, monkeypatch
+):
+    monkeypatch.setattr(files, "require_space", lambda *arguments: None)
+    with pytest.raises(ColorlibError, match=r"the disk is full. What was finished is intact"):
+        prepare(small_disk, server)
+    written = list((small_disk / "places365" / "photos").rglob("*.jpg"))
+    assert len(written) > 20
+    for path in written:
+        assert path.read_bytes() == ORIGINALS[TRAIN][path.relative_to(small_disk / "places365/photos").as_posix()]
+    shutil.copytree(small_disk, tmp_path / "larger")
+    asked = server.asked
+    assert_whole(split := prepare(tmp_path / "larger", server))
+    again = server.asked - asked
+    assert split.checksum == prepare(tmp_path / "clean", server).checksum
+    assert again < server.asked - asked - again  # what was finished did not come again
 
 
 def test_a_photo_that_the_journal_remembers_and_the_disk_lost_is_fetched_again(tmp_path, server, monkeypatch):

@@ -11,7 +11,7 @@ import made_up
 import pytest
 from server import Server
 
-from colorlib import ColorlibError, archives, download, ranges
+from colorlib import ColorlibError, archives, download, journal, ranges
 
 COUNTS = {f"{chr(97 + i // 2)}/class_{i:02}": 90 + 17 * i % 60 for i in range(20)}
 FILES = made_up.in_classes(COUNTS)
@@ -128,6 +128,7 @@ FAULTS = {
     "errors": lambda n, name, start, stop: (
         {"status": (429, 500, 504)[n % 3], "headers": {"Retry-After": "1"}} if n % 4 == 1 else None
     ),
+    "too few bytes": lambda n, name, start, stop: {"short": n * 37 % 900} if n % 3 == 1 else None,
     "too many bytes": lambda n, name, start, stop: {"extra": 700} if n % 5 == 1 else None,
     "a stall": lambda n, name, start, stop: {"cut": 100, "stall": 0.5} if n == 40 else None,
 }
@@ -169,7 +170,7 @@ def test_photos_that_are_none_are_replaced_and_named(tmp_path):
 
 
 def test_an_archive_full_of_empty_members_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(ranges, "NO_PHOTOS", 50)
+    monkeypatch.setattr(journal, "NO_PHOTOS", 50)
     archive = made_up.tar(FILES | {f"data_256/z/empty/{i:08}.jpg": b"" for i in range(4000)})
     for how in ("honored", "ignored"):
         with pytest.raises(archives.ArchiveError, match=r"a\.tar: \d\d photos are none, the last one .*empty"):

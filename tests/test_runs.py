@@ -6,12 +6,14 @@ import errno
 import os
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_run
 
-from colorlib import ColorlibError, checkpoints, runs, settings, training
+from colorlib import ColorlibError, files, runs, settings, training
 from colorlib.checkpoints import unpack
 
 STEPS_PER_EPOCH = 2
@@ -32,22 +34,21 @@ def write(chosen, steps, name="baseline", split="s" * 64, prior=None, finish=Fal
     with run.locked():
         found = run.newest(identity)
         state = found.state if found else runs.State(identity, training._recorded(chosen), STEPS_PER_EPOCH)
-        keeper = runs.Keeper(run, state, found)
-        for step in steps:
-            state.step = step
-            if step % STEPS_PER_EPOCH == 0:
-                state.best_epoch, state.best = step // STEPS_PER_EPOCH, STEPS_PER_EPOCH / step
-                state.history.append(row(state.best_epoch))
-                keeper.save_best(arrays(step))
-            assert keeper.save(arrays(step))
-        if finish:
-            state.finished = True
-            keeper.save(arrays(steps[-1]))
-        keeper.close()
+        with runs.Keeper(run, state, found) as keeper:
+            for step in steps:
+                state.step = step
+                if step % STEPS_PER_EPOCH == 0:
+                    state.best_epoch, state.best = step // STEPS_PER_EPOCH, STEPS_PER_EPOCH / step
+                    state.history.append(row(state.best_epoch))
+                    keeper.save_best(arrays(step))
+                assert keeper.save(arrays(step))
+            if finish:
+                state.finished = True
+                keeper.save(arrays(steps[-1]))
     return run
 
 
-def files(run, pattern="*"):
+def files_of(run, pattern="*"):
     return sorted(path.name for path in run.folder.glob(pattern))
 
 
@@ -76,9 +77,9 @@ def test_nothing_there(chosen):
 
 def test_the_last_two_checkpoints_and_their_best_weights_are_kept(chosen):
     run = write(chosen, [1, 2, 3, 4, 5])
-    assert files(run, "*.npz") == [
-        *("best-0001.npz", "best-0002.npz", "checkpoint-00000004.npz", "checkpoint-00000005.npz")
-    ]
+    assert files_of(run, "checkpoint-*.npz") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+    best = ["best-0001-again.npz", "best-0001.npz", "best-0002-again.npz", "best-0002.npz"]
+    assert files_of(run, "best-*.npz") == best
     found = run.newest()
     assert found.state.step == 5 and found.arrays["model/kernel"][0, 0] == 5
     assert found.best_arrays["model/kernel"][0, 0] == 4
@@ -89,7 +90,7 @@ def test_every_file_is_whole_and_has_a_checksum(chosen):
     run = write(chosen, [1, 2, 3])
     for path in run.folder.glob("*.npz"):
         unpack(path.read_bytes())
-    assert files(run, ".*") == []
+    assert files_of(run, ".*") == []
 
 
 def test_history_csv_has_one_row_an_epoch_over_interruptions(chosen):
@@ -126,16 +127,28 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_used(chosen, cap
     assert capsys.readouterr().out.count("not used") == 1
 
 
-def test_a_missing_newest_checkpoint(chosen):
+def test_a_missing_newest_checkpoint_is_said_and_the_one_before_used(chosen, capsys):
     run = write(chosen, [3, 4])
+    assert run.newest().state.step == 4 and capsys.readouterr().out == ""
     (run.folder / "checkpoint-00000004.npz").unlink()
     assert run.newest().state.step == 3
+    assert "checkpoint-00000004.npz is not used: it is missing." in capsys.readouterr().out
+    write(chosen, [4])
+    capsys.readouterr()
+    for path in run.folder.glob("checkpoint-*.npz"):
+        path.unlink()
+    (run.folder / "best-0002.npz").unlink()
+    assert run.newest() is None and "it is missing" in capsys.readouterr().out
+    (run.folder / "settings.json").write_bytes(b"[torn")
+    assert run.newest() is None and capsys.readouterr().out == ""
 
 
-def test_damaged_best_weights_are_said_and_the_checkpoint_before_used(chosen, capsys):
+def test_damaged_best_weights(chosen, capsys):
     run = write(chosen, [2, 3, 4])
-    best = run.folder / "best-0002.npz"
+    best, again = (run.folder / name for name in ("best-0002.npz", "best-0002-again.npz"))
     best.write_bytes(flipped(best.read_bytes()))
+    assert run.newest().best_arrays["model/kernel"][0, 0] == 4 and capsys.readouterr().out == ""
+    again.write_bytes(torn(again.read_bytes()))
     assert run.newest().state.step == 3
     assert "checkpoint-00000004.npz is not used: the best weights" in capsys.readouterr().out
 
@@ -158,7 +171,7 @@ def test_the_copy_serves_when_the_local_disk_is_gone(kept):
     assert found.state.step == 3 and found.place == " in MyDrive/colorlib"
     assert found.best_arrays["model/kernel"][0, 0] == 2
     write(kept, [4, 5])
-    assert files(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+    assert files_of(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
 
 
 def test_the_newest_good_checkpoint_of_either_place_wins(kept, capsys):
@@ -192,6 +205,38 @@ def test_a_drive_out_of_reach_at_the_start_is_said(kept, capsys, monkeypatch):
     assert "in MyDrive/colorlib is not used: Transport endpoint is not connected" in capsys.readouterr().out
 
 
+def test_a_drive_that_is_not_mounted_at_the_start_is_said(kept, capsys, monkeypatch):
+    run = write(kept, [1, 2])
+    aside = kept.keep_folder.with_name("aside")
+    kept.keep_folder.rename(aside)
+    assert run.newest().state.step == 2
+    assert "no look into MyDrive/colorlib: it is not there (is it mounted?)." in capsys.readouterr().out
+    aside.rename(kept.keep_folder)
+    fault = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+    monkeypatch.setattr(type(aside), "iterdir", lambda _: (_ for _ in ()).throw(fault))
+    assert run.newest().state.step == 2
+    assert "no look into MyDrive/colorlib: Transport endpoint is not connected." in capsys.readouterr().out
+
+
+def test_a_copy_that_is_not_in_place_at_the_end_is_said(kept, capsys, monkeypatch):
+    monkeypatch.setattr(runs, "FINAL_COPY_SECONDS", 0.1)
+    kept.keep_folder.rmdir()
+    write(kept, [1])
+    said = capsys.readouterr().out
+    assert "copying to MyDrive/colorlib fails: it is not there (is it mounted?). Training goes on" in said
+    assert "the last checkpoint is NOT in MyDrive/colorlib, and may be lost with this session" in said
+    kept.keep_folder.mkdir()
+    assert write(kept, []).newest().state.step == 1  # "train again: only the copy is made"
+    assert [p.name for p in (kept.keep_folder / "runs" / "baseline").iterdir()] == ["checkpoint-a.npz"]
+
+
+def test_a_start_writes_no_checkpoint_anew_that_is_there(kept):
+    run = write(kept, [1, 2], finish=True)
+    before = {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")}
+    write(kept, [])
+    assert {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")} == before
+
+
 def test_delete_forgets_both(kept):
     run = write(kept, [1, 2])
     run.delete()
@@ -205,7 +250,7 @@ def test_delete_forgets_both(kept):
 def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
     run = runs.Run(chosen, "baseline")
     state = runs.State(runs.identity_of("baseline", chosen, "s"), {}, STEPS_PER_EPOCH)
-    real = checkpoints._write
+    real = files._write
 
     def full(file, data):
         file.write(data[:100])
@@ -215,20 +260,49 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
         keeper = runs.Keeper(run, state)
         assert [keeper.save(arrays(1))] == [True]
         state.step = 2
-        monkeypatch.setattr(checkpoints, "_write", full)
+        monkeypatch.setattr(files, "_write", full)
         assert not keeper.save(arrays(2))
-        monkeypatch.setattr(checkpoints, "_write", real)
-        assert run.newest().state.step == 0 and files(run, ".*") == []
+        monkeypatch.setattr(files, "_write", real)
+        assert run.newest().state.step == 0 and files_of(run, ".*") == []
         state.step = 3
         assert keeper.save(arrays(3)) and run.newest().state.step == 3
     assert "no checkpoint could be written: No space left on device. Training goes on" in capsys.readouterr().out
+
+
+def test_a_full_file_system(small_disk, chosen, capsys):
+    """256 KiB, of which each checkpoint takes 60: at some point one has no room beside those that are kept."""
+    chosen = chosen.replace(results_folder=small_disk)
+    run = write(chosen, [1])
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(100_000))
+    big = {**arrays(1), "model/kernel": np.random.default_rng(0).normal(size=(120, 120)).astype("float32")}
+    with run.locked():
+        found = run.newest()
+        keeper = runs.Keeper(run, found.state, found)
+        written = []
+        for step in (2, 3, 4, 5, 6):
+            found.state.step = step
+            written.append(keeper.save(big))
+        assert written == [True, True, False, False, False] and run.newest().state.step == 3
+        ballast.unlink()
+        assert keeper.save(big) and run.newest().state.step == 6
+    assert capsys.readouterr().out.count("no checkpoint could be written: No space left on device") == 3
+
+
+def test_a_folder_that_cannot_be_written_to(chosen, tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ColorlibError, match="a file is in the way"),
+        runs.Run(chosen.replace(results_folder=tmp_path / "file"), "baseline").locked(),
+    ):
+        pass
 
 
 # Another training.
 
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
-    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"head_stride": 2}, {"flip": False}, {"rotation": 1.0}),
+    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "half"}, {"flip": False}, {"rotation": 1.0}),
     *({"schedule": "constant"}, {"weights": "imagenet"}),
 ]
 
@@ -307,6 +381,13 @@ def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
 # The lock, and what is shown.
 
 
+def test_a_run_moved_to_the_place_of_another_model_is_refused_and_named(chosen):
+    write(chosen, (2,), name="baseline")
+    (chosen.results_folder / "runs" / "baseline").rename(chosen.results_folder / "runs" / "rebalanced")
+    with pytest.raises(ColorlibError, match="rebalanced holds a run of baseline, not of rebalanced"):
+        runs.Run(chosen, "rebalanced").build_model()
+
+
 def test_a_second_training_of_the_same_run_is_refused(chosen):
     run = runs.Run(chosen, "baseline")
     with run.locked():
@@ -340,3 +421,33 @@ def test_no_file_of_a_run_names_a_folder_of_this_machine(chosen, tmp_path):
     run = write(chosen, [1, 2])
     for path in run.folder.iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("capability", "flags", "of_vgg16", "of_b7"),
+    [
+        ((7, 5), "", "mixed_float16", "mixed_float16"),  # Colab's T4
+        ((8, 0), "", "mixed_bfloat16", "mixed_bfloat16"),  # A100
+        ((6, 1), "avx512_bf16", None, None),
+        (None, "avx2 avx512_bf16", "mixed_bfloat16", None),  # no GPU
+        (None, "avx2", None, None),
+    ],
+)
+def test_half_precision_follows_the_machine(monkeypatch, capability, flags, of_vgg16, of_b7):
+    gpus = [] if capability is None else ["GPU:0"]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": capability})
+    monkeypatch.setattr(Path, "read_text", lambda path: flags)
+    assert runs.half_precision.__wrapped__("vgg16") == of_vgg16
+    assert runs.half_precision.__wrapped__("efficientnetb7") == of_b7
+
+
+def test_the_fast_form_is_one_setting(tmp_path):
+    built = {
+        form: runs.build("baseline", settings.load("sample", form=form, image_size=32, results_folder=tmp_path))
+        for form in ("paper", "fast")
+    }
+    assert built["paper"].get_layer("head").output.shape[1:3] == (32, 32)
+    assert built["fast"].get_layer("head").output.shape[1:3] == (16, 16)
+    sizes = {form: sum(int(np.prod(v.shape)) for v in model.trainable_variables) for form, model in built.items()}
+    assert sizes["fast"] < 0.4 * sizes["paper"]

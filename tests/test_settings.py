@@ -21,7 +21,7 @@ def test_auto_is_classroom_on_colab_and_sample_elsewhere():
 
 def test_the_paper_profile_is_the_papers():
     paper = settings.load("paper")
-    assert (paper.fraction, paper.image_size, paper.head_stride) == (0.03, 224, 1)
+    assert (paper.fraction, paper.image_size, paper.form) == (0.03, 224, "paper")
     assert (paper.backbone_of("baseline"), paper.backbone_of("efficientnet")) == ("vgg16", "efficientnetb7")
     assert paper.weights == "imagenet"
 

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from colorlib import checkpoints, datasets, prior, settings, training
+from colorlib import datasets, files, prior, settings, training
 
 TIMES = {"seconds", "photos_per_second", "saved"}  # what an interrupted and an uninterrupted training may differ in
 
@@ -30,7 +30,7 @@ def make_split(folder, train=18, validation=6, seed=0):
 def make_settings(folder, **changes):
     """A few steps of the smallest model, a checkpoint every second step."""
     fields = {
-        **{"data_folder": folder / "data", "results_folder": folder / "results", "cache": "none", "head_stride": 4},
+        **{"data_folder": folder / "data", "results_folder": folder / "results", "cache": "none", "form": "fast"},
         **{"backbone": "mobilenet", "efficientnet": "mobilenet", "dropout": 0.3, "image_size": 32, "batch_size": 4},
         **{"epochs": 3, "patience": 2, "checkpoint_steps": 2},
     }
@@ -48,7 +48,7 @@ MOMENTS = {  # at which a training can be interrupted
     "step": (training._Recorder, "on_train_batch_end"),
     "validation": (training._Recorder, "on_test_begin"),
     "epoch": (training._Recorder, "on_epoch_end"),
-    "write": (checkpoints, "_write"),
+    "write": (files, "_write"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Three percent of Places365: bytes read for each byte kept, fairness, time, and kills at random moments.
+"""Three percent of Places365: bytes read for each byte kept, fairness, time, a hostile archive, and kills.
 
 The archive has the published size and shape, 26 GB, and is made up by a local server as it is asked for, which sends
 100 MB a second at most, as a fast line does. Fairness is measured on the MiniPlaces photos in ../shared, where they
@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import pickle
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 import made_up  # noqa: E402
 from server import Server  # noqa: E402
 
-from colorlib import archives, datasets, download, lab, published, ranges, settings  # noqa: E402
+from colorlib import ColorlibError, archives, datasets, download, lab, published, ranges, settings  # noqa: E402
 
 MINIPLACES = TESTS.parents[1] / "shared" / "photos" / "miniplaces-train.tar"
 RATE = 100e6  # bytes a second of the server; without a limit, decoding and writing alone would be measured
@@ -190,12 +191,67 @@ def kills(folder, number):
     figure("of these with other files than an undisturbed run", finished - 1 - same, exactly=0)
 
 
+class Empty:
+    """An archive of so many empty members, made up by slices."""
+
+    def __init__(self, number, name):
+        self.header, self.length = made_up.tar({name: b""})[:512], 512 * number + 1024
+        self.end = 512 * number
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, stretch):
+        start, stop, _ = stretch.indices(self.length)
+        first = start // 512
+        data = self.header * (-(-min(stop, self.end) // 512) - first)
+        return data[start - 512 * first :][: stop - start].ljust(stop - start, b"\0")
+
+
+def read_empty(pipe, number, how):
+    """Reads so many empty members; tells what came of it, and the height of this process's memory."""
+    if how == "read":
+        archive, step = Empty(number, "top/empty.jpg"), 1 << 20
+        chunks = (archive[start : start + step] for start in range(0, len(archive), step))
+        pipe.send(f"{sum(1 for _ in archives.read(chunks, 'a.tar', wanted=()))} members")
+    else:
+        archive = Empty(number, "top/empty.txt" if how == "ignored" else "top/empty.jpg")
+        with Server({"a.tar": archive}, ranges=how) as server, tempfile.TemporaryDirectory() as folder:
+            source = download.Source(server.url + "a.tar")
+            log = ranges.Journal(Path(folder) / "journal", source, {})
+            try:
+                ranges.sample(source, 100, number, 1, lambda *photo: {"skipped": "empty"}, log, progress=False)
+            except ColorlibError as error:
+                pipe.send(str(error))
+            log.close()
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+
+
+def hostile(folder, number=1_000_000):
+    """A million empty members: memory stays flat, and nobody waits for ever."""
+    for how in ("read", "ignored", "honored"):
+        heights, seconds = [], 0.0
+        for count in (1000, number):
+            ours, theirs = multiprocessing.Pipe()
+            before = time.perf_counter()
+            process = multiprocessing.get_context("spawn").Process(target=read_empty, args=(theirs, count, how))
+            process.start()
+            said, height = ours.recv(), ours.recv()
+            process.join()
+            seconds = time.perf_counter() - before
+            heights.append(height)
+        print(f"{how}: {said}", file=sys.stderr)
+        figure(f"{number:,} empty members, {how}: megabytes more than for 1,000", heights[1] - heights[0], at_most=16)
+        figure(f"{number:,} empty members, {how}: seconds", seconds)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--only", choices=("places365", "fairness", "kills"), help="one of the three alone")
+    parser.add_argument("--only", choices=("places365", "fairness", "hostile", "kills"), help="one of them alone")
     chosen = parser.parse_args()
-    parts = {"places365": places365, "fairness": fairness, "kills": lambda folder: kills(folder, chosen.kills)}
+    parts = {"places365": places365, "fairness": fairness, "hostile": hostile}
+    parts["kills"] = lambda folder: kills(folder, chosen.kills)
     for name, part in parts.items():
         if chosen.only in (None, name):
             if name == "fairness" and not MINIPLACES.exists():

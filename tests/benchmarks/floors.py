@@ -40,11 +40,12 @@ PUBLISHED = (
 )
 
 
-def literal_rebalanced_auc(split, chosen) -> float:
-    """All gray, by the letter: every class of colors counts alike, that of a single pixel too."""
+def of_every_fourth_pixel(split, chosen) -> float:
+    """The rebalanced AuC of all gray on every fourth pixel across and down: what it owes to classes of a few pixels."""
     counts, sums = np.zeros(scores.SIDE**2), np.zeros(scores.SIDE**2)
     for _, ab in batches.evaluation(split, "test", chosen):
-        classes, near = scores.ab_bins(ab).ravel(), scores.within(np.asarray(ab), 0.0).ravel()
+        ab = np.asarray(ab)[:, ::4, ::4]
+        classes, near = scores.ab_bins(ab).ravel(), scores.within(ab, 0.0).ravel()
         counts += np.bincount(classes, minlength=scores.SIDE**2)
         sums += np.bincount(classes, near, minlength=scores.SIDE**2)
     return 100 * float(np.mean(sums[counts > 0] / counts[counts > 0]))
@@ -60,7 +61,7 @@ def score(archive: Path, size: int):
         split = datasets.Split(archive.stem, Path(folder), Path(folder), photos, (), photos)
         evaluation.TRAINING_PHOTOS = len(photos)
         chosen = settings.load("sample", image_size=size, cache="none")
-        return evaluation.evaluate({}, split, "test", chosen), literal_rebalanced_auc(split, chosen)
+        return evaluation.evaluate({}, split, "test", chosen), of_every_fourth_pixel(split, chosen)
 
 
 if __name__ == "__main__":
@@ -69,10 +70,10 @@ if __name__ == "__main__":
         if not (shared / name).exists():
             print(f"left out: {name} is not in ../shared/photos", file=sys.stderr)
             continue
-        scored, literal = score(shared / name, size)
+        scored, sparse = score(shared / name, size)
         for answer, measure, figure, tolerance in figures:
             bounds = {"at_least": round(figure - tolerance, 6), "at_most": round(figure + tolerance, 6)}
             value = round(scored.value(answer, measure), 6)
             print(json.dumps({"figure": f"{measure} of {answer} on {name}", "value": value, **bounds}), flush=True)
-        without = f"rebalanced_auc of all gray on {name}, classes rarer than {scores.RAREST:g} not left out"
-        print(json.dumps({"figure": without, "value": round(literal, 4)}), flush=True)
+        figure = f"rebalanced_auc of all gray on {name}, every fourth pixel each way"
+        print(json.dumps({"figure": figure, "value": round(sparse, 4)}), flush=True)
