@@ -43,7 +43,8 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
     load = _loader(split, "train", settings)
 
-    upright_from = count * (settings.epochs - min(settings.upright_epochs, settings.epochs // 2))
+    upright = min(settings.upright_epochs, settings.epochs // 2)
+    upright_from = count * (settings.epochs - upright) if upright else tf.int64.max
 
     def photo(k):
         return k, _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
