@@ -43,22 +43,22 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
     load = _loader(split, "train", settings)
 
-    upright_from = count * (settings.epochs - min(settings.upright_epochs, settings.epochs // 2))
+    upright = min(settings.upright_epochs, settings.epochs // 2)
+    upright_from = count * (settings.epochs - upright) if upright else tf.int64.max
 
     def photo(k):
-        pixels = _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
-        return k, (pixels if rgb else _model_input(pixels))
+        return k, _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
 
     stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=tf.data.AUTOTUNE)
-    return _finished(_epoch_batches(stream, count, batch))
+    return _finished(_epoch_batches(stream, count, batch), rgb)
 
 
 def evaluation(split, part: str, settings, batch_size: int | None = None, rgb: bool = False) -> tf.data.Dataset:
     """Each photo of a part once, in the split's order, without augmentation, in the form of `training`."""
     load = _loader(split, part, settings)
     stream = tf.data.Dataset.range(len(_paths(split, part)))
-    stream = stream.map(lambda i: load(i) if rgb else _model_input(load(i)), num_parallel_calls=tf.data.AUTOTUNE)
-    return _finished(stream.batch(batch_size or settings.batch_size))
+    stream = stream.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    return _finished(stream.batch(batch_size or settings.batch_size), rgb)
 
 
 def paths_of_step(split, settings, step: int) -> list[str]:
@@ -97,7 +97,9 @@ def _epoch_batches(stream, count: int, batch: int) -> tf.data.Dataset:
     )
 
 
-def _finished(dataset) -> tf.data.Dataset:
+def _finished(dataset, rgb: bool = True) -> tf.data.Dataset:
+    if not rgb:  # after batching, so that 8-bit RGB is copied into the batch and not (L, ab), four times as large
+        dataset = dataset.map(_model_input, num_parallel_calls=tf.data.AUTOTUNE)
     options = tf.data.Options()
     options.deterministic = True
     options.threading.max_intra_op_parallelism = 1  # photos run in parallel; to share one out costs more than it gives

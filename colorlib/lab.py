@@ -27,6 +27,8 @@ _TO_RGB = (np.linalg.inv(XYZ_FROM_RGB) * WHITE).tolist()
 _CURVE = np.polynomial.Chebyshev.interpolate(lambda x: ((x + 0.055) / 1.055) ** 2.4, 10, domain=[0.04045, 1])
 _CURVE = _CURVE.convert(kind=np.polynomial.Polynomial).coef.tolist()
 
+_BLOCK = 2**15  # pixels that NumPy converts at once: what is in between stays in the processor's cache
+
 _NUMPY = types.SimpleNamespace(
     exp=np.exp, log=np.log, maximum=np.maximum, where=np.where, stack=np.stack, concat=np.concatenate, clip=np.clip
 )
@@ -39,10 +41,20 @@ def rgb_to_lab(rgb):
     [-87, 99] and [-108, 95]. Raises `ColorlibError` for integers (divide 8-bit values by 255) and for other shapes.
     """
     xp, rgb = _prepared(rgb, "rgb")
+    if xp is not _NUMPY:
+        return xp.stack(_lab_planes(xp, rgb), axis=-1)
+    pixels, lab = rgb.reshape(-1, 3), np.empty((rgb.size // 3, 3), np.float32)
+    for i in range(0, len(pixels), _BLOCK):
+        for channel, plane in enumerate(_lab_planes(xp, pixels[i : i + _BLOCK])):
+            lab[i : i + _BLOCK, channel] = plane
+    return lab.reshape(rgb.shape)
+
+
+def _lab_planes(xp, rgb):
     # On planes, not on pixels: then the matrix is nine products that vectorize.
     linear = _linear(xp, xp.stack([rgb[..., i] for i in range(3)]))
     fx, fy, fz = _unstack(_root(xp, xp.stack([_product(row, _unstack(linear)) for row in _TO_XYZ])))
-    return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
+    return 116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)
 
 
 def lightness(rgb):

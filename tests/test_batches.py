@@ -186,7 +186,7 @@ def test_angles_are_uniform_within_the_setting(tmp_path):
     Image.fromarray(ramp).save(folder / "ramp.png")
     photo = datasets.describe("ramp.png", (folder / "ramp.png").read_bytes())
     split = datasets.Split("ramp", folder, folder, (photo,), (), ())
-    chosen = make_settings(image_size=64, batch_size=1, flip=False, rotation=20.0)
+    chosen = make_settings(image_size=64, batch_size=1, flip=False, rotation=20.0, upright_epochs=0)
     angles = []
     for (turned,) in rgb_of(split, chosen, 200):
         middle = turned[24:40, 24:40, 0].astype(float)
@@ -195,6 +195,18 @@ def test_angles_are_uniform_within_the_setting(tmp_path):
     angles = np.array(angles)
     assert np.abs(angles).max() < 20.5 and angles.min() < -17 and angles.max() > 17
     assert abs(np.mean(angles)) < 3 and 9.5 < np.std(angles) < 13.5  # uniform: 11.5
+
+
+@pytest.mark.parametrize(
+    ("epochs", "upright", "rotated"), [(4, 1, 3), (4, 2, 2), (4, 9, 2), (3, 2, 2), (1, 2, 2), (3, 0, 4)]
+)
+def test_the_last_epochs_are_upright_at_most_half_of_them(split, epochs, upright, rotated):
+    chosen = make_settings(rotation=20.0, flip=False, epochs=epochs, upright_epochs=upright)
+    spe = batches.steps_per_epoch(split, chosen)
+    stream = rgb_of(split, chosen, (epochs + 1) * spe)  # and whoever asks for more epochs gets upright ones
+    plain = rgb_of(split, chosen.replace(rotation=0.0), (epochs + 1) * spe)
+    same = [np.array_equal(ours, other) for ours, other in zip(stream, plain, strict=True)]
+    assert same == [False] * rotated * spe + [True] * ((epochs + 1 - rotated) * spe)
 
 
 # Decoding and resizing.
