@@ -2,6 +2,12 @@
 
 A file is a NumPy archive (.npz) without pickles, so that loading it executes nothing. Its last 32 bytes (to zip a
 comment) are the SHA-256 of all before them: one look tells whole from torn, truncated or bit-flipped.
+
+Why not `tf.train.Checkpoint`, whose own checksums notice the same damage? Its checkpoint is two files, and its manager
+makes new ones and deletes the old, which Drive moves to its trash; two that are rewritten in place can be torn apart
+from each other. Its restoring names no difference between two trainings, and state, history and best epoch would need
+a third file in step with them. One .npz is one file to write, verify and copy. Keras' `BackupAndRestore` forgets the
+history, the patience and dropout's seeds; `fit`, `EarlyStopping` and the callbacks' hooks are Keras' in `training`.
 """
 
 import hashlib
