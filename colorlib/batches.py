@@ -32,7 +32,9 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     Gives (L / 100, ab / 128), float32 (batch, size, size, 1) and (batch, size, size, 2), size = settings.image_size.
     Epoch e is the steps e·s … e·s + s - 1, s = `steps_per_epoch(split, settings)`: each photo once, in an order of its
     own. Photos are flipped with p = 0.5 (settings.flip) and rotated by a uniform angle of ± settings.rotation degrees
-    with reflected borders, before Lab.
+    with reflected borders, before Lab. The last settings.upright_epochs, at most half of all, rotate nothing: a rotated
+    photo is a little blurred, and a model whose batch normalisation knows blurred photos alone is worse on sharp ones
+    (MiniPlaces: validation MSE 0.00899, and 0.00892 with the statistics of sharp photos).
 
     rgb: give uint8 RGB (batch, size, size, 3) in place of (L, ab), where Lab is left to an accelerator.
     Raises `ColorlibError` for an empty split and for a cache that does not fit.
@@ -41,8 +43,10 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
     load = _loader(split, "train", settings)
 
+    upright_from = count * (settings.epochs - min(settings.upright_epochs, settings.epochs // 2))
+
     def photo(k):
-        pixels = _augmented(load(_index(k, count, settings.seed)), k, settings)
+        pixels = _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
         return k, (pixels if rgb else _model_input(pixels))
 
     stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=tf.data.AUTOTUNE)
@@ -132,14 +136,15 @@ def _to_8_bit(image):
     return tf.cast(image + 0.5, tf.uint8)
 
 
-def _augmented(image, k, settings):
-    """Flipped and rotated at random: two numbers in [0, 1) that depend on (seed, k) alone."""
+def _augmented(image, k, settings, rotates):
+    """Flipped and, where it is wanted, rotated at random: two numbers in [0, 1) that depend on (seed, k) alone."""
     seed = tf.stack([tf.constant(settings.seed, tf.int64), k])
     draw = tf.random.stateless_uniform([2], seed, alg="philox")
     if settings.flip:
         image = tf.cond(draw[0] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
     if settings.rotation:
-        image = rotated(image, (2 * draw[1] - 1) * np.pi / 180 * settings.rotation)
+        angle = (2 * draw[1] - 1) * np.pi / 180 * settings.rotation
+        image = tf.cond(rotates, lambda: rotated(image, angle), lambda: image)
     return image
 
 

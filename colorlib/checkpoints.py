@@ -11,6 +11,7 @@ import os
 import threading
 import zipfile
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -86,6 +87,17 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def out_of_reach(folder: Path) -> str:
+    """Why a folder cannot be read, "" where it can: Drive is not mounted, or its mount was dropped (errno 107)."""
+    try:
+        next(folder.iterdir(), None)
+    except FileNotFoundError:
+        return "it is not there (is it mounted?)"
+    except OSError as error:
+        return reason(error)
+    return ""
+
+
 def shown(folder: Path) -> str:
     """A folder as a reader is told of it: its last two parts, as in colorlib/classroom."""
     return "/".join(folder.parts[-2:])
@@ -102,12 +114,16 @@ class Copier:
     Whatever fails is said once, retried, and said again when it has been made up for. Nothing is ever raised.
     """
 
+    _latest: ClassVar[dict] = {}  # folder -> the copier that writes there
+
     def __init__(self, root: Path, name: str):
-        self.root, self.name = root, name
+        self.root, self.name, self.home = root, name, root / "runs" / name
+        # Of a training of this run that was interrupted in this process, as by a notebook's stop button.
+        self._before, self._latest[self.home] = self._latest.get(self.home), self
         self._changed = threading.Condition()
         self._item = None  # what is still to be copied: (meta, data, best_data)
         self._slots = None  # slot -> (meta, digest) of what is whole there; None: unknown
-        self._closing = self._abandoned = False
+        self._closing = self._over = False
         self._failure = ""
         self._thread = threading.Thread(target=self._work, name=f"copier of {name}", daemon=True)
 
@@ -120,25 +136,37 @@ class Copier:
             self._thread.start()
 
     def close(self, seconds: float) -> bool:
-        """Wait for the last copy, at most so long. Tells whether it is in place."""
+        """Nothing more will be offered: wait for the last copy, at most so long. Tells whether it is in place.
+
+        If not, it is still tried for as long as this process lives.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._item is None, seconds)
-            self._abandoned = not done
-        return done
+            return self._changed.wait_for(lambda: self._item is None, seconds)
+
+    def give_up(self) -> None:
+        """Copy nothing more. Returns when the last try is over."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _work(self):
+        if self._before:
+            self._before.give_up()  # two at once would write over each other's files
+            self._before = None
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._item or self._closing)
+                self._changed.wait_for(lambda: self._item or self._closing or self._over)
                 item = self._item
-                if item is None or self._abandoned:
+                if item is None or self._over:
                     return
             try:
                 self._copy(*item)
                 failure = ""
-            except (OSError, ColorlibError) as error:
+            except Exception as error:  # whatever it is: training goes on, and the copy is tried again
                 self._slots = None
                 failure = reason(error)
             self._report(failure)
@@ -146,7 +174,7 @@ class Copier:
                 if not failure and self._item is item:
                     self._item = None
                     self._changed.notify_all()
-                elif failure:
+                elif failure and not self._over:
                     self._changed.wait(RETRY_SECONDS)
 
     def _report(self, failure):
@@ -157,13 +185,13 @@ class Copier:
         self._failure = failure
 
     def _copy(self, meta, data, best_data):
-        self.root.stat()  # raises where Drive is not mounted
-        home = self.root / "runs" / self.name
-        for folder in (home.parent, home):
+        if why := out_of_reach(self.root):
+            raise ColorlibError(why)
+        for folder in (self.home.parent, self.home):
             folder.mkdir(exist_ok=True)
         if self._slots is None:
             names = [f"{kind}-{letter}.npz" for kind in ("checkpoint", "best") for letter in "ab"]
-            self._slots = {name: _whole(home / name) for name in names}
+            self._slots = {name: _whole(self.home / name) for name in names}
         there = {name: slot for name, slot in self._slots.items() if slot and name.startswith("checkpoint")}
         newest = max(there, key=lambda name: _progress(there[name][0]), default="")
         if newest and there[newest][1] == digest_of(data):
@@ -173,12 +201,12 @@ class Copier:
             _check_room_for(meta, newest_meta)
         if best_data and digest_of(best_data) not in [slot[1] for slot in self._slots.values() if slot]:
             needed = next((n for n, s in self._slots.items() if s and s[1] == newest_meta.get("best_digest")), "")
-            self._put(home, "best-b.npz" if needed == "best-a.npz" else "best-a.npz", best_data)
-        self._put(home, "checkpoint-b.npz" if newest == "checkpoint-a.npz" else "checkpoint-a.npz", data)
+            self._put("best-b.npz" if needed == "best-a.npz" else "best-a.npz", best_data)
+        self._put("checkpoint-b.npz" if newest == "checkpoint-a.npz" else "checkpoint-a.npz", data)
 
-    def _put(self, home, name, data):
+    def _put(self, name, data):
         self._slots[name] = None
-        files.rewrite(home / name, data)
+        files.rewrite(self.home / name, data)
         self._slots[name] = (unpack(data)[0], digest_of(data))
 
 

@@ -22,7 +22,10 @@ NO_TENSORFLOW_ON_COLAB = (
     "Choose Runtime > Change runtime type > T4 GPU (or CPU for the sample profile), then run this cell again."
 )
 # One training: with Colab's T4 (an estimate), and on two cores (from seconds a step, measured on such a machine).
-TRAINING_TAKES = {"classroom": ("12 minutes", "2 hours"), "paper": ("3 hours", "a day and a half")}
+TRAINING_TAKES = {
+    "classroom": ("about 12 minutes", "half an hour to two hours"),
+    "paper": ("about 3 hours", "a day to a day and a half"),
+}
 
 
 def is_colab() -> bool:
@@ -209,7 +212,7 @@ def _without_gpu(settings: Settings, on_colab: bool) -> str:
         return "none; the sample profile needs none"
     menu = "Choose Runtime > Change runtime type > T4 GPU. " if on_colab else ""
     with_gpu, without = TRAINING_TAKES[settings.profile]
-    return f"none. {menu}Without a GPU, each training takes about {without} instead of {with_gpu}."
+    return f"none. {menu}Without a GPU, each training takes {without} instead of {with_gpu}."
 
 
 def _what_lasts(settings: Settings, on_colab: bool) -> str:

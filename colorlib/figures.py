@@ -114,8 +114,9 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
 
 @quiet
 def photos_per_class(counts):
-    """Bars of how many photos each class has in each part. counts: {part: {class: number}}."""
-    labels = sorted(set().union(*counts.values()))
+    """Bars of how many photos each class has in each part. counts: {part: {class: number}}. Photos without a class
+    (its name is "") are left out, unless none has one."""
+    labels = sorted(set().union(*counts.values()) - {""}) or [""]
     figure, ((axes,),) = panels(width=8, height=2.6)
     bottom = np.zeros(len(labels))
     for hatch, (part, numbers) in zip(("", "//", "xx"), counts.items(), strict=False):

@@ -135,7 +135,12 @@ def _execute(copies: dict[Path, Path], settings: Settings) -> list[Path]:
 def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
     notebook = nbformat.read(source, as_version=4)
     client = NotebookClient(
-        notebook, timeout=NO_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(source.parent)}}
+        notebook,
+        timeout=NO_TIMEOUT,
+        kernel_name="python3",
+        store_widget_state=False,
+        coalesce_streams=True,  # otherwise a line's text and its end come as two outputs, now and then
+        resources={"metadata": {"path": str(source.parent)}},
     )
     print(f"  {source.stem:28}", end="", flush=True)
     begin = time.monotonic()
@@ -144,9 +149,24 @@ def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print("failed", flush=True)
         raise ColorlibError(_describe(source, notebook, error, copy)) from error
+    except AssertionError as error:
+        if client.km is None:  # Ctrl-C: nbclient stops the kernel, then stumbles over its not being there
+            raise KeyboardInterrupt from error
+        raise
     finally:
+        _drop_widgets(notebook)
         nbformat.write(notebook, copy)
     print(_clock(time.monotonic() - begin), flush=True)
+
+
+def _drop_widgets(notebook) -> None:
+    """Leave out progress bars and sliders: without a kernel they show nothing but that they once were there."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [
+                o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
+            ]
 
 
 def _describe(source: Path, notebook, error: Exception, copy: Path) -> str:

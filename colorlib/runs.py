@@ -1,7 +1,8 @@
 """A run's folder, results/runs/<model>/: where a training stands, exactly, and what came of it.
 
     checkpoint-00000120.npz   after step 120; the last two are kept
-    best-0003.npz             the weights after the best epoch so far, 3; those that the two checkpoints need are kept
+    best-0003.npz             the weights after the best epoch so far, 3; those that the two checkpoints need are kept,
+                              each twice (best-0003-again.npz): one flipped bit must not cost both checkpoints
     history.csv               one row an epoch, made from the newest checkpoint, as is settings.json
     lock                      held while a process trains this run
 
@@ -25,10 +26,12 @@ import numpy as np
 
 from colorlib import ColorlibError, checkpoints, models
 from colorlib.checkpoints import Copier, Damaged, digest_of, pack, reason, say, unpack
+from colorlib.download import disk_errors
 from colorlib.files import rewrite, write_whole
 from colorlib.settings import FORMS, MODELS, Settings, check_choice
 
 FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
+FAILED_COPY_SECONDS = 30.0  # and one that fails, before it says why
 HISTORY_COLUMNS = (
     *("epoch", "loss", "val_loss", "mse", "val_mse", "argmax_agreement", "val_argmax_agreement"),
     *("learning_rate", "steps", "seconds", "photos_per_second"),
@@ -166,6 +169,8 @@ class Run:
 
         Raises `ColorlibError` naming the differences where `identity` is given and the checkpoint's is another.
         """
+        if self.keep_folder and (why := checkpoints.out_of_reach(self.keep_folder)):
+            say(f"{self.model_name}: no look into {checkpoints.shown(self.keep_folder)}: {why}.")
         for state, path, place in self._candidates(aloud=True):
             if identity is not None:
                 self._refuse_other(state.identity, identity)
@@ -191,8 +196,10 @@ class Run:
     @contextlib.contextmanager
     def locked(self):
         """Hold this run against a second process. The system itself lets go when a process is killed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a+") as file:
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("a+")
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -201,6 +208,8 @@ class Run:
                     f"{self.model_name} is already being trained here ({file.read().strip() or 'by another process'}). "
                     "Wait for that, stop it, or choose another results folder (COLORLIB_RESULTS)."
                 ) from None
+            except OSError as error:
+                say(f"{self.model_name}: this disk has no locks ({reason(error)}): train it in one process only.")
             file.truncate(0)
             file.write(f"by process {os.getpid()}")
             file.flush()
@@ -235,7 +244,18 @@ class Run:
                 except (Damaged, OSError, TypeError) as error:
                     if aloud:
                         self._say_unused(path, place, error)
+        last = self._last_step()
+        path = self.folder / f"checkpoint-{last:08d}.npz"
+        if aloud and not path.exists() and last > max((state.step for state, _, _ in found), default=-1):
+            self._say_unused(path, "", Damaged("it is missing"))
         return sorted(found, key=lambda item: (item[0].step, item[0].finished), reverse=True)
+
+    def _last_step(self) -> int:
+        """The step of the last checkpoint that was written here, whether it is still there or not."""
+        try:
+            return int(json.loads((self.folder / "settings.json").read_bytes())["step"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return -1
 
     def _say_unused(self, path, place, error):
         say(f"{self.model_name}: {path.name}{place} is not used: {reason(error)}.")
@@ -272,7 +292,6 @@ class Keeper:
     def __init__(self, run: Run, state: State, found: Found | None = None):
         self.run, self.state = run, state
         self.best_data = found.best_data if found else b""
-        self.bytes, self.seconds, self.saves = 0, 0.0, 0  # of the last checkpoint; of all
         self._copier = Copier(run.keep_folder, run.model_name) if run.keep_folder else None
         self._best_written = False
         # What lies beyond the state is damaged, or was never reached by the checkpoint that we go on from.
@@ -284,7 +303,21 @@ class Keeper:
         for path in run.folder.glob(".*.part"):
             path.unlink()
         if found:
-            self._store(found.data)
+            self._store(found.data, there=not found.place)
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        """Wait for the second folder to catch up, and say so if it does not; not when a reader wants to stop."""
+        if self._copier and not self._copier.close(0.0) and (kind is None or issubclass(kind, Exception)):
+            folder, name = checkpoints.shown(self.run.keep_folder), self.run.model_name
+            say(f"{name}: the last checkpoint is being copied to {folder} …")
+            if not self._copier.close(FINAL_COPY_SECONDS if kind is None else FAILED_COPY_SECONDS):
+                say(
+                    f"{name}: the last checkpoint is NOT in {folder}, and may be lost with this session. "
+                    f"See that {folder} can be reached and has room, then train again: only the copy is made."
+                )
 
     def save_best(self, arrays: dict) -> None:
         """Take these variables for the best so far; they are written with the next checkpoint."""
@@ -294,31 +327,20 @@ class Keeper:
 
     def save(self, arrays: dict) -> bool:
         """Write a checkpoint of the state and these variables. Tells whether that went well."""
-        begin = time.perf_counter()
         self.state.saved = time.time()
-        written = self._store(pack(dataclasses.asdict(self.state), arrays))
-        self.seconds += time.perf_counter() - begin
-        self.saves += 1
-        return written
+        return self._store(pack(dataclasses.asdict(self.state), arrays))
 
-    def close(self) -> None:
-        """Wait for the second folder to catch up, and say so if it does not."""
-        if self._copier and not self._copier.close(FINAL_COPY_SECONDS):
-            folder = checkpoints.shown(self.run.keep_folder)
-            say(
-                f"{self.run.model_name}: the last checkpoint is NOT in {folder}, and may be lost with this session. "
-                f"See that {folder} can be reached and has room, then train again: only the copy is made."
-            )
-
-    def _store(self, data):
+    def _store(self, data, there=False):
         folder, name = self.run.folder, self.run.model_name
         try:
             if self.best_data and not self._best_written:
-                write_whole(folder / f"best-{self.state.best_epoch:04d}.npz", self.best_data)
+                for again in ("", "-again"):  # without them no checkpoint could be used
+                    write_whole(folder / f"best-{self.state.best_epoch:04d}{again}.npz", self.best_data)
                 self._best_written = True
-            write_whole(folder / f"checkpoint-{self.state.step:08d}.npz", data)
-            for pattern in ("checkpoint-*.npz", "best-*.npz"):
-                for path in sorted(folder.glob(pattern))[:-2]:
+            if not there:
+                write_whole(folder / f"checkpoint-{self.state.step:08d}.npz", data)
+            for pattern, kept in (("checkpoint-*.npz", 2), ("best-*.npz", 4)):
+                for path in sorted(folder.glob(pattern))[:-kept]:
                     path.unlink()
             self._export()
             written = True
@@ -328,7 +350,6 @@ class Keeper:
         if self._copier:
             meta = {"step": self.state.step, "finished": self.state.finished, "identity": self.state.identity}
             self._copier.offer(meta, data, self.best_data)
-        self.bytes = len(data)
         return written
 
     def _export(self):
@@ -337,7 +358,7 @@ class Keeper:
         writer.writeheader()
         writer.writerows(self.state.history)
         write_whole(self.run.folder / "history.csv", table.getvalue().encode())
-        about = {"identity": self.state.identity, "settings": self.state.settings}
+        about = {"step": self.state.step, "identity": self.state.identity, "settings": self.state.settings}
         write_whole(self.run.folder / "settings.json", json.dumps(about, indent=1).encode())
 
 
@@ -452,9 +473,8 @@ def _settings_of(state: State, today: Settings) -> Settings:
 
 
 def _listed(folder: Path | None, pattern: str) -> list[Path]:
-    """The files of a folder that may be missing, or out of reach for now."""
+    """The files of a folder that may be missing, or out of reach for now (which `Run.newest` says)."""
     try:
         return sorted(folder.glob(pattern)) if folder else []
-    except OSError as error:
-        say(f"The folder {folder.name} cannot be read: {reason(error)}.")
+    except OSError:
         return []

@@ -45,6 +45,7 @@ class Settings:
     batch_size: int = 32  # photos a step, for one replica
     flip: bool = True  # the paper's horizontal flip
     rotation: float = 20.0  # degrees either way; 0 switches it off
+    upright_epochs: int = 2  # the last epochs, without rotation: see batches.training
     cache: str = "none"  # decoded photos as uint8: "none", "memory" or "disk"
 
     # Prior (Eq. 3).
@@ -158,6 +159,7 @@ def checked(settings: Settings) -> Settings:
         _require(settings, name, getattr(settings, name) >= 1, "at least 1")
     for name in ("learning_rate", "bin_width"):
         _require(settings, name, 0 < getattr(settings, name) < math.inf, "a positive number")
+    _require(settings, "upright_epochs", settings.upright_epochs >= 0, "0 or more")
     _require(settings, "fraction", 0 < settings.fraction <= 1, "above 0 and at most 1")
     _require(settings, "lambda_", 0 <= settings.lambda_ <= 1, "in [0, 1]")
     _require(settings, "sigma", 0 <= settings.sigma < math.inf, "0 or more")

@@ -88,8 +88,9 @@ class _Training:
         return f"finished, saved {when}: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
 
     def to_the_end(self):
-        keeper = runs.Keeper(self.run, self.state, self.found)
-        if not self.state.finished:
+        with runs.Keeper(self.run, self.state, self.found) as keeper:
+            if self.state.finished:
+                return
             _make_deterministic(self.settings.seed)
             with self.strategy.scope():
                 model, others = self._compiled_model()
@@ -97,7 +98,6 @@ class _Training:
                 runs.restore(model, self.found.arrays, self.run.model_name, others)
                 self.found.arrays.clear()
             self._fit(model, others, keeper)
-        keeper.close()
 
     def _compiled_model(self):
         """The model, and all that training changes beside it, by name."""
@@ -178,7 +178,9 @@ class _Recorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         state = self.state
         if not math.isfinite(logs["loss"]):
-            self._stop_at_nan()
+            photos = [Path(path).name for path in batches.paths_of_step(self.training.split, self.settings, state.step)]
+            shown = ", ".join(photos[:8]) + (f" and {len(photos) - 8} more" if len(photos) > 8 else "")
+            self._stop_at_nan(f"The loss is not a number at step {state.step + 1} ({state.where}), with photos {shown}")
         state.step += 1
         self.bar.update()
         if self.forecast:
@@ -192,6 +194,8 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         state = self.state
+        if not math.isfinite(logs["val_loss"]):
+            self._stop_at_nan(f"The validation loss is not a number after epoch {epoch + 1}")
         seconds = time.perf_counter() - self.begin
         names = ("loss", "val_loss", "mse", "val_mse", "argmax_agreement", "val_argmax_agreement")
         row = {"epoch": epoch + 1, **{name: float(logs[name]) for name in names}}
@@ -238,15 +242,16 @@ class _Recorder(keras.callbacks.Callback):
             name = self.training.run.model_name
             say(f"{name}: stopped early, {self.state.wait} epochs without a better validation loss.")
 
-    def _stop_at_nan(self):
+    def _stop_at_nan(self, what):
+        """Nothing of this epoch is kept: what is not a number is never the best, and never gets better."""
         self.bar.close()
-        step = self.state.step
-        photos = [Path(path).name for path in batches.paths_of_step(self.training.split, self.settings, step)]
-        shown = ", ".join(photos[:8]) + (f" and {len(photos) - 8} more" if len(photos) > 8 else "")
+        best = self.state.best_epoch
+        kept = f" The best epoch, {best}, is kept: the run's model has its weights." if best else ""
+        half = " Or float16 is too narrow: take float32." if self.settings.dtype == "mixed_float16" else ""
         raise ColorlibError(
-            f"The loss is not a number at step {step + 1} ({self.state.where}), with the photos {shown}. Most often "
-            f"the learning rate, {self.settings.learning_rate:g}, is too high: lower it, and start afresh in another "
-            "results folder. If it is these photos at any rate, look at them."
+            f"{what}. Training stops, for from here it would be in vain. Most often the learning rate, "
+            f"{self.settings.learning_rate:g}, is too high: lower it, and start afresh in another results folder "
+            f"(COLORLIB_RESULTS). If it happens at any rate, look at the photos.{half}{kept}"
         )
 
 

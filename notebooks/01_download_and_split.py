@@ -86,8 +86,7 @@ else:
     print("Nothing: these photos were on this machine, or in the packed file on Drive.")
 
 # %% [markdown]
-# Here are some of them. The paper shows such samples as its Figures 1 to 3, of Places, Food-101 and ImageNet; these
-# are of the data set that you chose in the setup cell.
+# Here are some of them:
 
 # %%
 chosen = [
@@ -98,6 +97,30 @@ chosen = [
 images = [np.asarray(Image.open(split.path_of(photo)).convert("RGB")) for photo in chosen]
 figures.contact_sheet(images, [photo.label for photo in chosen])
 
+# %% [markdown]
+# The paper shows such samples of three data sets, as its Figures 1 to 3. Here are those that this machine has.
+# (`DATA = "food101"` in the setup cell downloads 5 GB. ImageNet is behind a registration: `data/README.md` says how to
+# use a copy of your own.)
+
+# %%
+from colorlib.splits import Split
+from IPython.display import display
+
+published = {"places365": "Fig. 1", "places365-val": "Fig. 1", "food101": "Fig. 2", "imagenet": "Fig. 3"}
+for name, number in published.items():
+    if not (file := settings.data_folder / name / "split.json").exists():
+        print(f"{number}, {name}: not on this machine")
+        continue
+    theirs = Split.load(file)
+    some = [photo for photo in theirs.train if theirs.is_there(photo)]
+    some = some[:: max(1, len(some) // 8)][:8]
+    images = [np.asarray(Image.open(theirs.path_of(photo)).convert("RGB")) for photo in some]
+    print(f"{number}, {name}:")
+    display(figures.contact_sheet(images, [photo.label for photo in some]))
+
+# %% [markdown]
+# How many photos has each class?
+
 # %%
 parts = ("train", "validation", "test")
 counts = {part: Counter(photo.label for photo in split.photos(part)) for part in parts}
@@ -106,7 +129,10 @@ figures.photos_per_class(counts)
 # %% [markdown]
 # In the sample, no class is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
 # photograph were in train *and* in test, the test would only ask whether the model remembers that photograph.
-# (The archives of Places365's validation and test photos have no class folders: all their photos count as one class.)
+#
+# In Places365, the archives of validation and test photos have no class folders. The classes of the validation photos
+# come from a published list. Those of the test photos were never published: all of them count as one, without a name,
+# which the picture leaves out.
 #
 # > **What the paper says, and what we do.** The paper takes 3 % of Places: 54,104 / 1,095 / 9,855 photos. Its
 # > counts are those of Places365-Standard, 1,803,460 / 36,500 / 328,500 photos, times 0.03, rounded. The profile
@@ -118,8 +144,8 @@ figures.photos_per_class(counts)
 # The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
 # photos. Must we download all of it?
 #
-# To find out, we make a small archive of our own, in the same order as the large one: class by class. It has four
-# classes of at most 60 photos. Everything below happens on it, and works the same on the large one.
+# To find out, we make a small archive of our own, in the same order as the large one: class by class. It has 240
+# photos at the most. Everything below happens on it, and works the same on the large one.
 
 # %%
 classes = {}
@@ -127,8 +153,8 @@ for photo in split.train:
     classes.setdefault(photo.label, []).append(photo)
 if len(classes) < 4:  # photos without classes: four groups will do
     classes = {f"group_{i}": split.train[i::4] for i in range(4)}
-few = [(label, photo) for label in sorted(classes)[:4] for photo in classes[label][:60]]
-print(f"{len(few)} photos of {', '.join(sorted(classes)[:4])}")
+few = [(label, photo) for label in sorted(classes) for photo in classes[label][:60]][:240]
+print(f"{len(few)} photos of {', '.join(dict.fromkeys(label for label, _ in few))}")
 
 # %%
 import tarfile

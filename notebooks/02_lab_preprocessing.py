@@ -245,9 +245,9 @@ print("ab", ab.shape, ab.dtype.name)
 # >
 # > - *Augmented with randomized rotations and horizontal flipping.* The angle is not given; ± 20° is
 # >   ours. We turn the *RGB* photo, before Lab: so L and ab can never be turned apart.
-# > - *Already 224 × 224 - the same as the batch size.* The photos of Places365 are 256 × 256 (the
-# >   paper says so elsewhere) and are resized. 224 is the size of the model's input. How many photos
-# >   make a batch, the paper does not say: 32 is ours.
+# > - *Already 224 x 224 - the same as the batch size.* One page earlier it calls them 256 x 256, and
+# >   that is how Places365 publishes them. We resize to 224 × 224. That is the size of the input; how
+# >   many photos a batch holds is another number: 32 is ours.
 
 
 # %%

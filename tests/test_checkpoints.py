@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import random
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -139,7 +140,9 @@ def said(monkeypatch):
     lines = []
     monkeypatch.setattr(checkpoints, "say", lines.append)
     monkeypatch.setattr(checkpoints, "RETRY_SECONDS", 0.02)
-    return lines
+    yield lines
+    for copier in checkpoints.Copier._latest.values():
+        copier.give_up()
 
 
 @pytest.fixture
@@ -241,7 +244,7 @@ def test_an_unmounted_drive_is_not_made_on_the_local_disk(drive, said):
     copier = checkpoints.Copier(drive, "baseline")
     copier.offer(meta(1), pack(meta(1), arrays()), b"")
     until(lambda: said)
-    assert not drive.exists() and "No such file or directory" in said[0]
+    assert not drive.exists() and "it is not there (is it mounted?)" in said[0]
     drive.mkdir()  # it is mounted again
     assert copier.close(20)
     assert on_drive(drive) == {"checkpoint-a.npz": 1} and "caught up" in said[1]
@@ -271,6 +274,69 @@ def test_a_slow_drive_holds_nothing_up_and_gets_the_latest(drive, said, monkeypa
     gate.set()
     assert copier.close(20)
     assert written == [1, 19] and on_drive(drive) == {"checkpoint-a.npz": 1, "checkpoint-b.npz": 19}
+
+
+def test_an_interrupted_training_in_the_same_process_gives_way(drive, said):
+    """A notebook's stop button ends a training, not its copier, which must not write beside the next one's."""
+    drive.rmdir()
+    first, second = (checkpoints.Copier(drive, "baseline") for _ in range(2))
+    first.offer(meta(1), pack(meta(1), arrays(1)), b"")
+    until(lambda: said)
+    second.offer(meta(2), pack(meta(2), arrays(2)), b"")
+    first._thread.join(20)
+    assert not first._thread.is_alive() and first._item is not None
+    drive.mkdir()
+    assert second.close(20) and on_drive(drive) == {"checkpoint-a.npz": 2}
+
+
+def test_any_fault_at_all_is_said_and_tried_again(drive, said, monkeypatch):
+    real = checkpoints._whole
+    monkeypatch.setattr(checkpoints, "_whole", lambda path: 1 / 0)
+    copier = checkpoints.Copier(drive, "baseline")
+    copier.offer(meta(1), pack(meta(1), arrays(1)), b"")
+    until(lambda: said)
+    monkeypatch.setattr(checkpoints, "_whole", real)
+    assert copier.close(20) and "division by zero" in said[0] and on_drive(drive) == {"checkpoint-a.npz": 1}
+
+
+def test_a_real_disk_that_is_full_then_read_only_then_gone(small_disk, said):
+    """The copier with a file system that fails by itself: nothing here is faked."""
+    root = small_disk / "MyDrive"
+    root.mkdir()
+    remount = ["mount", "-o", "remount,size=256k", str(small_disk)]
+    copier = checkpoints.Copier(root, "baseline")
+
+    def offer(step, size):
+        copier.offer(meta(step), pack(meta(step), arrays(step, size)), b"")
+
+    def caught_up(step):
+        until(lambda: copier._item is None)
+        assert step in on_drive(root).values()
+
+    offer(1, 150)  # 90 KB
+    caught_up(1)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(100_000))
+    offer(2, 150)
+    until(lambda: len(said) == 1)
+    assert "No space left on device" in said[0] and on_drive(root) == {"checkpoint-a.npz": 1}
+    ballast.unlink()
+    caught_up(2)
+    subprocess.run([*remount[:2], remount[2] + ",ro", remount[3]], check=True)
+    offer(3, 150)
+    until(lambda: len(said) == 3)
+    assert "Read-only file system" in said[2] and on_drive(root) == {"checkpoint-a.npz": 1, "checkpoint-b.npz": 2}
+    subprocess.run([*remount[:2], remount[2] + ",rw", remount[3]], check=True)
+    caught_up(3)
+    subprocess.run(["umount", "-l", str(small_disk)], check=True)
+    offer(4, 150)
+    until(lambda: len(said) == 5)
+    assert "it is not there (is it mounted?)" in said[4] and list(small_disk.iterdir()) == []
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small_disk)], check=True)
+    root.mkdir()
+    caught_up(4)
+    assert copier.close(5)
+    assert [line.split(":")[1].split()[:2] for line in said] == [["copying", "to"], ["the", "copy"]] * 3
 
 
 def test_a_training_further_on_or_with_other_settings_is_left_alone(drive, said):

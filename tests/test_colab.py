@@ -158,7 +158,10 @@ def test_a_dropped_mount_is_mounted_again(on_colab, monkeypatch):
 
 @pytest.mark.parametrize(
     ("profile", "takes"),
-    [("classroom", "about 2 hours instead of 12 minutes"), ("paper", "about a day and a half instead of 3 hours")],
+    [
+        ("classroom", "half an hour to two hours instead of about 12 minutes"),
+        ("paper", "a day to a day and a half instead of about 3 hours"),
+    ],
 )
 def test_no_gpu_on_colab_says_what_to_choose_and_how_much_longer_it_takes(
     on_colab, capsys, monkeypatch, profile, takes

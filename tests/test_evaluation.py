@@ -2,6 +2,7 @@
 
 import dataclasses
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_streaming_in_other_batches_changes_nothing(split, small):
     np.testing.assert_array_equal(one.samples, other.samples)
 
 
+def test_memory_does_not_grow_with_the_photos(split, small):
+    held, most = [], []
+
+    def answer(L, ab):
+        predicted = ab / 2
+        held.extend(map(weakref.ref, (L, ab, predicted)))
+        most.append(sum(ref() is not None for ref in held))
+        return predicted
+
+    evaluation.evaluate({"x": answer}, split, "test", small.replace(batch_size=1), progress=False)
+    assert len(most) == len(split.test) and max(most) <= 6  # of this batch and the one before
+
+
 def test_models_are_marked_where_they_fail_to_beat_a_trivial_answer(split, small):
     answers = {"good": lambda L, ab: 0.9 * ab, "bad": lambda L, ab: -ab}
     got = evaluation.evaluate(answers, split, "test", small, progress=False)
@@ -198,7 +212,7 @@ def test_floors_on_real_photos(shared, tmp_path):
 
     with tarfile.open(shared / "photos" / "miniplaces-val.tar") as tar:
         tar.extractall(tmp_path, filter="data")
-    paths = sorted(tmp_path.glob("miniplaces/val/*.jpg"))[::10]
+    paths = sorted(tmp_path.glob("miniplaces/val/*.jpg"))[::25]
     photos = tuple(datasets.Photo(str(p.relative_to(tmp_path)), 0, p.name, "x") for p in paths)
     split = datasets.Split("miniplaces-val", tmp_path, tmp_path, photos, (), photos)
     got = evaluation.evaluate({}, split, "test", settings.load("sample", image_size=128, cache="none"), progress=False)

@@ -34,18 +34,17 @@ def write(chosen, steps, name="baseline", split="s" * 64, prior=None, finish=Fal
     with run.locked():
         found = run.newest(identity)
         state = found.state if found else runs.State(identity, training._recorded(chosen), STEPS_PER_EPOCH)
-        keeper = runs.Keeper(run, state, found)
-        for step in steps:
-            state.step = step
-            if step % STEPS_PER_EPOCH == 0:
-                state.best_epoch, state.best = step // STEPS_PER_EPOCH, STEPS_PER_EPOCH / step
-                state.history.append(row(state.best_epoch))
-                keeper.save_best(arrays(step))
-            assert keeper.save(arrays(step))
-        if finish:
-            state.finished = True
-            keeper.save(arrays(steps[-1]))
-        keeper.close()
+        with runs.Keeper(run, state, found) as keeper:
+            for step in steps:
+                state.step = step
+                if step % STEPS_PER_EPOCH == 0:
+                    state.best_epoch, state.best = step // STEPS_PER_EPOCH, STEPS_PER_EPOCH / step
+                    state.history.append(row(state.best_epoch))
+                    keeper.save_best(arrays(step))
+                assert keeper.save(arrays(step))
+            if finish:
+                state.finished = True
+                keeper.save(arrays(steps[-1]))
     return run
 
 
@@ -78,9 +77,9 @@ def test_nothing_there(chosen):
 
 def test_the_last_two_checkpoints_and_their_best_weights_are_kept(chosen):
     run = write(chosen, [1, 2, 3, 4, 5])
-    assert files_of(run, "*.npz") == [
-        *("best-0001.npz", "best-0002.npz", "checkpoint-00000004.npz", "checkpoint-00000005.npz")
-    ]
+    assert files_of(run, "checkpoint-*.npz") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+    best = ["best-0001-again.npz", "best-0001.npz", "best-0002-again.npz", "best-0002.npz"]
+    assert files_of(run, "best-*.npz") == best
     found = run.newest()
     assert found.state.step == 5 and found.arrays["model/kernel"][0, 0] == 5
     assert found.best_arrays["model/kernel"][0, 0] == 4
@@ -128,16 +127,28 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_used(chosen, cap
     assert capsys.readouterr().out.count("not used") == 1
 
 
-def test_a_missing_newest_checkpoint(chosen):
+def test_a_missing_newest_checkpoint_is_said_and_the_one_before_used(chosen, capsys):
     run = write(chosen, [3, 4])
+    assert run.newest().state.step == 4 and capsys.readouterr().out == ""
     (run.folder / "checkpoint-00000004.npz").unlink()
     assert run.newest().state.step == 3
+    assert "checkpoint-00000004.npz is not used: it is missing." in capsys.readouterr().out
+    write(chosen, [4])
+    capsys.readouterr()
+    for path in run.folder.glob("checkpoint-*.npz"):
+        path.unlink()
+    (run.folder / "best-0002.npz").unlink()
+    assert run.newest() is None and "it is missing" in capsys.readouterr().out
+    (run.folder / "settings.json").write_bytes(b"[torn")
+    assert run.newest() is None and capsys.readouterr().out == ""
 
 
-def test_damaged_best_weights_are_said_and_the_checkpoint_before_used(chosen, capsys):
+def test_damaged_best_weights(chosen, capsys):
     run = write(chosen, [2, 3, 4])
-    best = run.folder / "best-0002.npz"
+    best, again = (run.folder / name for name in ("best-0002.npz", "best-0002-again.npz"))
     best.write_bytes(flipped(best.read_bytes()))
+    assert run.newest().best_arrays["model/kernel"][0, 0] == 4 and capsys.readouterr().out == ""
+    again.write_bytes(torn(again.read_bytes()))
     assert run.newest().state.step == 3
     assert "checkpoint-00000004.npz is not used: the best weights" in capsys.readouterr().out
 
@@ -194,6 +205,38 @@ def test_a_drive_out_of_reach_at_the_start_is_said(kept, capsys, monkeypatch):
     assert "in MyDrive/colorlib is not used: Transport endpoint is not connected" in capsys.readouterr().out
 
 
+def test_a_drive_that_is_not_mounted_at_the_start_is_said(kept, capsys, monkeypatch):
+    run = write(kept, [1, 2])
+    aside = kept.keep_folder.with_name("aside")
+    kept.keep_folder.rename(aside)
+    assert run.newest().state.step == 2
+    assert "no look into MyDrive/colorlib: it is not there (is it mounted?)." in capsys.readouterr().out
+    aside.rename(kept.keep_folder)
+    fault = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+    monkeypatch.setattr(type(aside), "iterdir", lambda _: (_ for _ in ()).throw(fault))
+    assert run.newest().state.step == 2
+    assert "no look into MyDrive/colorlib: Transport endpoint is not connected." in capsys.readouterr().out
+
+
+def test_a_copy_that_is_not_in_place_at_the_end_is_said(kept, capsys, monkeypatch):
+    monkeypatch.setattr(runs, "FINAL_COPY_SECONDS", 0.1)
+    kept.keep_folder.rmdir()
+    write(kept, [1])
+    said = capsys.readouterr().out
+    assert "copying to MyDrive/colorlib fails: it is not there (is it mounted?). Training goes on" in said
+    assert "the last checkpoint is NOT in MyDrive/colorlib, and may be lost with this session" in said
+    kept.keep_folder.mkdir()
+    assert write(kept, []).newest().state.step == 1  # "train again: only the copy is made"
+    assert [p.name for p in (kept.keep_folder / "runs" / "baseline").iterdir()] == ["checkpoint-a.npz"]
+
+
+def test_a_start_writes_no_checkpoint_anew_that_is_there(kept):
+    run = write(kept, [1, 2], finish=True)
+    before = {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")}
+    write(kept, [])
+    assert {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")} == before
+
+
 def test_delete_forgets_both(kept):
     run = write(kept, [1, 2])
     run.delete()
@@ -224,6 +267,35 @@ def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
         state.step = 3
         assert keeper.save(arrays(3)) and run.newest().state.step == 3
     assert "no checkpoint could be written: No space left on device. Training goes on" in capsys.readouterr().out
+
+
+def test_a_full_file_system(small_disk, chosen, capsys):
+    """256 KiB, of which each checkpoint takes 60: at some point one has no room beside those that are kept."""
+    chosen = chosen.replace(results_folder=small_disk)
+    run = write(chosen, [1])
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(100_000))
+    big = {**arrays(1), "model/kernel": np.random.default_rng(0).normal(size=(120, 120)).astype("float32")}
+    with run.locked():
+        found = run.newest()
+        keeper = runs.Keeper(run, found.state, found)
+        written = []
+        for step in (2, 3, 4, 5, 6):
+            found.state.step = step
+            written.append(keeper.save(big))
+        assert written == [True, True, False, False, False] and run.newest().state.step == 3
+        ballast.unlink()
+        assert keeper.save(big) and run.newest().state.step == 6
+    assert capsys.readouterr().out.count("no checkpoint could be written: No space left on device") == 3
+
+
+def test_a_folder_that_cannot_be_written_to(chosen, tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ColorlibError, match="a file is in the way"),
+        runs.Run(chosen.replace(results_folder=tmp_path / "file"), "baseline").locked(),
+    ):
+        pass
 
 
 # Another training.

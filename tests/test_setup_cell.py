@@ -74,7 +74,7 @@ def machine(tmp_path, project):
             [sys.executable, "-c", cell], cwd=content, env=environment | changes, capture_output=True, text=True
         )
 
-    run.content, run.url = content, url
+    run.content, run.url, run.name = content, url, url.rpartition("/")[2]
     return run
 
 
@@ -89,7 +89,7 @@ def test_a_fresh_machine_gets_the_project_from_github_and_no_package_changes(mac
     done = machine()
     assert done.returncode == 0, done.stderr
     assert packages() == before
-    root = machine.content / "colorization-course"
+    root = machine.content / machine.name
     assert f"from {root / 'colorlib'}" in done.stdout
     lines = [line.split()[0] for line in done.stdout.splitlines()]
     assert lines == ["mounting", "Profile", "Data", "Results", "Accelerator", "Drive", "Kept", "from"]
@@ -105,12 +105,12 @@ def test_a_fresh_machine_gets_the_project_from_github_and_no_package_changes(mac
 def test_a_copy_on_a_mounted_drive_is_taken_in_place_of_github(machine, project):
     mine = machine.content / "drive" / "MyDrive"
     (mine / "colorlib").mkdir(parents=True)  # where checkpoints are kept: not the project
-    subprocess.run(["cp", "-r", project, mine / "colorization-course"], check=True)
-    (mine / "colorization-course" / "from_the_teacher.txt").write_text("a copy")
+    subprocess.run(["cp", "-r", project, mine / machine.name], check=True)
+    (mine / machine.name / "from_the_teacher.txt").write_text("a copy")
     done = machine(setup_cell().partition("settings = ")[0], GIT_CONFIG_KEY_0="url.file:///nowhere/.insteadOf")
     assert done.returncode == 0, done.stderr
     assert f"from {machine.content / 'colorization-course' / 'colorlib'}" in done.stdout, "worked on this disk"
-    assert (machine.content / "colorization-course" / "from_the_teacher.txt").exists()
+    assert (machine.content / machine.name / "from_the_teacher.txt").exists()
 
 
 def test_without_network_the_failed_command_is_named_and_nothing_is_left(machine, project):
@@ -118,7 +118,7 @@ def test_without_network_the_failed_command_is_named_and_nothing_is_left(machine
     done = machine(quick, GIT_CONFIG_KEY_0="url.file:///nowhere/.insteadOf", GIT_CONFIG_VALUE_0="https://github.com/")
     assert done.returncode != 0
     assert "git" in done.stderr and machine.url in done.stderr
-    assert not (machine.content / "colorization-course").exists()
+    assert not (machine.content / machine.name).exists()
 
 
 @pytest.mark.parametrize("place", [".", "notebooks"])

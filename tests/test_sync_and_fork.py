@@ -104,11 +104,38 @@ def test_the_check_for_commits_names_what_differs(project, capsys):
     assert __main__.main(["sync", "--check"]) == 0
 
 
+def test_progress_bars_are_left_out(project):
+    bar = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "0%"}
+    outputs = [nbformat.v4.new_output("display_data", bar), nbformat.v4.new_output("stream", text="done\n")]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("", outputs=outputs)], metadata={"widgets": {}}
+    )
+    notebooks._drop_widgets(notebook)
+    assert [output.output_type for output in notebook.cells[0].outputs] == ["stream"]
+    assert "widgets" not in notebook.metadata
+
+
 def test_colab_opens_the_trainings_with_a_gpu(project):
     text = "# ---\n# jupyter:\n#   accelerator: GPU\n#   colab:\n#     gpuType: T4\n# ---\n\n" + SCRIPT
     (project / "notebooks" / "01_one.py").write_text(text)
     sync(project)
     assert book(project).metadata.accelerator == "GPU" and book(project).metadata.colab.gpuType == "T4"
+
+
+def test_ctrl_c_in_the_series_is_an_interruption_and_no_traceback(tmp_path, monkeypatch, capsys):
+    class Client:  # as nbclient leaves itself after Ctrl-C
+        km = None
+
+        def __init__(self, *arguments, **options):
+            pass
+
+        def execute(self, **options):
+            raise AssertionError
+
+    monkeypatch.setattr(notebooks, "NotebookClient", Client)
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
+    assert __main__.main(["notebooks", "--profile", "sample"]) == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().err
 
 
 @pytest.fixture

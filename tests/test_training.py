@@ -217,12 +217,13 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
 
 def test_a_finished_run_trains_nothing(photos, whole, capsys, monkeypatch):
     run = whole["baseline"]
-    before = {path.name: path.stat().st_mtime_ns for path in run.folder.glob("checkpoint-*15.npz")}
+    before = {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")}
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("it trains"))
     monkeypatch.setattr(runs, "build", lambda *_: pytest.fail("it builds a model"))
     again = train("baseline", photos.settings.replace(results_folder=run.folder.parents[1]), photos)
     assert "baseline: finished, saved" in capsys.readouterr().out
-    assert again.history == run.history and again.best_epoch == run.best_epoch and before
+    assert again.history == run.history and again.best_epoch == run.best_epoch
+    assert before and {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")} == before
 
 
 def test_history_schedule_and_early_stopping(photos, whole):
@@ -287,6 +288,35 @@ def test_a_loss_that_is_not_a_number_is_told_with_step_and_photos(photos, tmp_pa
     assert str(photos.folder) not in str(caught.value)
     newest = runs.Run(chosen, "baseline").newest()
     assert newest.state.step == 6 and all(np.isfinite(array).all() for array in newest.arrays.values())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_validation_loss_that_is_not_a_number_is_never_the_best(photos, tmp_path, monkeypatch, value):
+    """Neither in the first epoch, where Keras' EarlyStopping takes whatever it gets, nor later."""
+    real = batches.evaluation
+
+    def spoiled(*arguments):
+        return real(*arguments).map(lambda lightness, ab: (lightness, ab * tf.constant(value, ab.dtype)))
+
+    monkeypatch.setattr(batches, "evaluation", spoiled)
+    chosen = photos.settings.replace(results_folder=tmp_path / "first")
+    with pytest.raises(ColorlibError, match=r"validation loss is not a number after epoch 1.*learning rate") as caught:
+        train("baseline", chosen, photos)
+    assert "is kept" not in str(caught.value)
+    run = runs.Run(chosen, "baseline")
+    assert (run.state, run.best_epoch, run.history) == ("unfinished", 0, []) and run.newest().state.step == 4
+
+    monkeypatch.setattr(batches, "evaluation", real)
+    chosen = photos.settings.replace(results_folder=tmp_path / "later")
+    with tiny_run.interrupting("step", 7, killed), pytest.raises(Killed):
+        train("baseline", chosen, photos)
+    monkeypatch.setattr(batches, "evaluation", spoiled)
+    for _ in range(2):  # started again, it does not pass for good either
+        with pytest.raises(ColorlibError, match=r"not a number after epoch 2.*The best epoch, 1, is kept"):
+            train("baseline", chosen, photos)
+    run = runs.Run(chosen, "baseline")
+    assert run.best_epoch == 1 == len(run.history) and math.isfinite(run.newest().state.best)
+    run.build_model()
 
 
 def test_memory_that_does_not_suffice(photos, tmp_path, monkeypatch):
