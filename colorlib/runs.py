@@ -26,8 +26,7 @@ import numpy as np
 
 from colorlib import ColorlibError, checkpoints, models
 from colorlib.checkpoints import Copier, Damaged, digest_of, pack, reason, say, unpack
-from colorlib.download import disk_errors
-from colorlib.files import rewrite, write_whole
+from colorlib.files import disk_errors, rewrite, write_whole
 from colorlib.settings import FORMS, MODELS, Settings, check_choice
 
 FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
