@@ -184,7 +184,7 @@ def gamut_slices(lightnesses=(20, 40, 60, 80)):
 
 
 @quiet
-def photo_row(images, titles=None, columns=4, size=1.9):
+def photo_row(images, titles=None, columns=4, size=2.2):
     """Photos side by side, in rows of `columns`, each with its title."""
     rows = -(-len(images) // columns)
     figure, axes = panels(rows, columns, size * columns, (size + 0.25 * bool(titles)) * rows)
@@ -313,7 +313,7 @@ def tap_maps(model, L):
     """One photo, L (1, s, s, 1), and what each tap says of it: the mean over the tap's channels, finest first."""
     names = models.taps(model.name.removesuffix("_colorizer"))
     inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
-    maps = [np.asarray(tap)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
+    maps = [np.asarray(tap, np.float32)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
     figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.7)
     show_photo(axes[0, 0], L[0, ..., 0], "L")
     for axis, name, plane in zip(axes[0, 1:], names, maps, strict=True):

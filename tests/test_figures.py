@@ -92,3 +92,11 @@ def test_the_ring_is_at_the_epoch_whose_weights_are_kept():
 def test_the_slider_holds_both_photos():
     html = figures.before_after(Image.fromarray(PHOTO[..., 0]), Image.fromarray(PHOTO), width=100).data
     assert html.count("data:image/jpeg;base64,") == 2 and 'type="range"' in html
+
+
+def test_tap_maps_of_a_half_precision_backbone_are_no_flat_pictures():
+    from colorlib import models
+
+    model = models.build_colorizer("mobilenet", "none", 64, backbone_dtype="bfloat16", seed=1)
+    maps = [axes.images[0].get_array() for axes in figures.tap_maps(model, RNG.random((1, 64, 64, 1))).axes[1:]]
+    assert len(maps) == 5 and all(plane.dtype == np.float32 and np.ptp(plane) > 0 for plane in maps)
