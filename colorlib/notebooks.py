@@ -138,7 +138,6 @@ def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
         notebook,
         timeout=NO_TIMEOUT,
         kernel_name="python3",
-        store_widget_state=False,
         coalesce_streams=True,  # otherwise a line's text and its end come as two outputs, now and then
         resources={"metadata": {"path": str(source.parent)}},
     )

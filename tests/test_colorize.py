@@ -414,6 +414,9 @@ def test_gather(tmp_path, monkeypatch):
     chosen = settings.load("sample", data_folder=tmp_path)
     assert [path.name for path in colorize.gather("", chosen)] == ["coffee.png", "grace_hopper.jpg"]
     assert all(path.is_file() for path in colorize.gather("", chosen))
+    with pytest.raises(ColorlibError, match="no photo in the folder"):
+        colorize.gather(str(tmp_path), chosen)
+    (tmp_path / "mine.jpg").touch()
     assert colorize.gather(str(tmp_path), chosen) == [tmp_path]
     with pytest.raises(ColorlibError, match=r"no photo or folder.*MyDrive"):
         colorize.gather(str(tmp_path / "nowhere.jpg"), chosen)
