@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -116,9 +117,8 @@ def _executed(book: Path) -> bool:
 
 
 def _jupytext(*arguments: str) -> None:
-    from jupytext.cli import jupytext
-
-    jupytext(["--quiet", *arguments])
+    # In a process of its own: called in this one, it leaves the standard streams other than it found them.
+    subprocess.run([sys.executable, "-m", "jupytext", "--quiet", *arguments], check=True)
 
 
 def _execute(copies: dict[Path, Path], settings: Settings) -> list[Path]:
