@@ -49,7 +49,7 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     def photo(k):
         return k, _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
 
-    stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=os.cpu_count())
     return _finished(_epoch_batches(stream, count, batch), rgb)
 
 
@@ -57,7 +57,7 @@ def evaluation(split, part: str, settings, batch_size: int | None = None, rgb: b
     """Each photo of a part once, in the split's order, without augmentation, in the form of `training`."""
     load = _loader(split, part, settings)
     stream = tf.data.Dataset.range(len(_paths(split, part)))
-    stream = stream.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.map(load, num_parallel_calls=os.cpu_count())
     return _finished(stream.batch(batch_size or settings.batch_size), rgb)
 
 
@@ -99,11 +99,21 @@ def _epoch_batches(stream, count: int, batch: int) -> tf.data.Dataset:
 
 def _finished(dataset, rgb: bool = True) -> tf.data.Dataset:
     if not rgb:  # after batching, so that 8-bit RGB is copied into the batch and not (L, ab), four times as large
-        dataset = dataset.map(_model_input, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = dataset.map(_model_input, num_parallel_calls=os.cpu_count())
+    return dataset.prefetch(2).with_options(options())
+
+
+def options() -> tf.data.Options:
+    """In order, one core a photo, and nothing tuned while it runs.
+
+    The tuner's thread looks again after 10, 20, 40 … milliseconds, and a stream that ends waits until it has: up to
+    half of a short pass over the photos is that wait. One photo shared out over several cores gains less than it costs.
+    """
     options = tf.data.Options()
     options.deterministic = True
-    options.threading.max_intra_op_parallelism = 1  # photos run in parallel; to share one out costs more than it gives
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    options.autotune.enabled = False
+    options.threading.max_intra_op_parallelism = 1
+    return options
 
 
 def _loader(split, part: str, settings):
@@ -215,7 +225,7 @@ def _cache(of: _Part, size: int, kind: str) -> np.ndarray:
         np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape) if kind == "disk" else np.empty(shape, np.uint8)
     )
     stream = tf.data.Dataset.from_tensor_slices(paths).map(
-        lambda p: _decoded(p, size), num_parallel_calls=tf.data.AUTOTUNE
+        lambda p: _decoded(p, size), num_parallel_calls=os.cpu_count()
     )
     done = 0
     try:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -212,8 +213,10 @@ def _decoded(paths):
     stream = tf.data.Dataset.from_tensor_slices(list(paths)) if len(paths) else ()
     if len(paths):
         decode = functools.partial(tf.io.decode_jpeg, channels=3, dct_method="INTEGER_ACCURATE")  # and PNG
-        stream = stream.map(lambda path: decode(tf.io.read_file(path)), num_parallel_calls=tf.data.AUTOTUNE)
-        stream = stream.prefetch(8).as_numpy_iterator()
+        stream = stream.map(lambda path: decode(tf.io.read_file(path)), num_parallel_calls=os.cpu_count())
+        options = tf.data.Options()
+        options.autotune.enabled = False  # a short stream waits at its end for the tuner to wake
+        stream = stream.prefetch(8).with_options(options).as_numpy_iterator()
     done = 0
     try:
         for photo in stream:

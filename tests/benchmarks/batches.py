@@ -15,7 +15,7 @@ from skimage import color
 
 from colorlib import batches, datasets, settings
 
-SIZE, BATCH, ROUNDS, PHOTOS = 224, 32, 3, 1536
+SIZE, BATCH, ROUNDS, PHOTOS = 224, 32, 5, 3072
 
 
 def loop(paths) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from colorlib import prior
 
-ROUNDS, PHOTOS, EVERY = 3, 3072, 4
+ROUNDS, PHOTOS, EVERY = 5, 3072, 4
 
 
 def speed(folder: Path):
