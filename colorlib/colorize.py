@@ -220,7 +220,8 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     jobs = [job for job in jobs if job.target not in there]
     if jobs:
         model = trained_model(settings, run)
-        with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(jobs), unit="photo", disable=not progress) as bar:
+        bar = tqdm(total=len(jobs), unit="photo", disable=not progress)
+        with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
             for chunk in _chunks(jobs):
                 _colorize_chunk(chunk, model, strength, pool)
                 for job in chunk:
