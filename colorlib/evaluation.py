@@ -205,7 +205,6 @@ def table1(settings, split, progress: bool = True) -> Table1:
     answers = {name: answer_of(run.build_model()) for name, run in trained.items()}
     scores = evaluate(answers, split, "test", settings, progress)
     parts = (
-        "# Table 1",
         paper_table(ours),
         "\n".join(f"- {line}" for line in explanations(ours, scores)),
         f"## On the {len(scores.paths):,} test photos of {split.dataset}",
@@ -213,7 +212,8 @@ def table1(settings, split, progress: bool = True) -> Table1:
         "\n".join(f"- {line}" for line in remarks(scores)),
     )
     settings.results_folder.mkdir(parents=True, exist_ok=True)
-    (settings.results_folder / "table1.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    text = "\n\n".join(("# Table 1", *parts)) + "\n"
+    (settings.results_folder / "table1.md").write_text(text, encoding="utf-8")
     with (settings.results_folder / "table1.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(table_rows(ours, scores))
     return Table1(ours, answers, scores, "\n\n".join(parts))
@@ -276,16 +276,21 @@ def explanations(ours: dict, scores: Scores) -> list[str]:
 
 
 def scores_table(scores: Scores) -> str:
-    """All answers by all measures, each with half the width of its 95 % interval, as Markdown."""
-    rows = [["", *(measure.heading for measure in MEASURES.values())]]
+    """All answers by all measures, each with half the width of its 95 % interval, as Markdown: two tables, which fit
+    a notebook's width where one would not."""
+    names = list(MEASURES)
+    return "\n\n".join(_table_of(scores, part) for part in (names[:5], names[5:]))
+
+
+def _table_of(scores, names):
+    rows = [["", *(MEASURES[name].heading for name in names)]]
     for answer in scores.answers:
         cells = [answer]
-        for name, measure in MEASURES.items():
+        for name in names:
             low, high = scores.interval(answer, name)
+            digits = MEASURES[name].decimals
             mark = " †" if answer in scores.models and scores.unbeaten(answer, name) else ""
-            cells.append(
-                f"{scores.value(answer, name):.{measure.decimals}f} ± {(high - low) / 2:.{measure.decimals}f}{mark}"
-            )
+            cells.append(f"{scores.value(answer, name):.{digits}f} ± {(high - low) / 2:.{digits}f}{mark}")
         rows.append(cells)
     return markdown(rows)
 

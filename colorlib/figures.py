@@ -350,12 +350,15 @@ def learning_curve(history, column="loss", floors=None):
 def time_bars(parts):
     """Milliseconds a photo, stacked: a bar for each form, of parts = {form: {part: milliseconds}}."""
     figure, ((axes,),) = panels(height=0.9 + 0.5 * len(parts))
+    longest = max(sum(times.values()) for times in parts.values())
     for i, part in enumerate(next(iter(parts.values()))):
         widths = [times[part] for times in parts.values()]
         before = [sum(list(times.values())[:i]) for times in parts.values()]
         look = {"color": ("#56B4E9", "#E69F00")[i % 2], "hatch": ("", "//")[i % 2], "edgecolor": "white"}
         bars = axes.barh(list(parts), widths, 0.6, before, label=part, **look)
-        axes.bar_label(bars, [f"{width:.1f}" for width in widths], label_type="center", color="black", fontsize=9)
+        # A bar too narrow for its number goes without.
+        labels = [f"{width:.1f}" if width > longest / 15 else "" for width in widths]
+        axes.bar_label(bars, labels, label_type="center", color="black", fontsize=9)
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds for each photo of a training step", title="Where the time of a step goes")
     figure.legend(loc="outside lower center", ncols=2)

@@ -410,7 +410,9 @@ exercises.check(
 print(f"The split has {split.counts()}.")
 read = journal.bytes_read / source.size
 print(f"From an archive of {len(few)} photos we took {wanted}, and read {read:.0%} of its bytes.")
-print(f"Every class got its share to within one photo, found by {len(probes)} probes.")
+shares = {label: wanted * n / len(few) for label, n in Counter(label for label, _ in few).items()}
+off = max(abs(Counter(labels)[label] - share) for label, share in shares.items())
+print(f"No class is farther than {off:.1f} photos from its share; {len(probes)} probes found the classes.")
 
 # %% [markdown]
 # Next: [02, lightness and color](02_lab_preprocessing.ipynb), where each photo becomes what the model sees.

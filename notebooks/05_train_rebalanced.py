@@ -345,7 +345,7 @@ exercises.check(
 #     v = color_prior.weight_of(Y_predicted)
 #     return np.sum(v * np.sum((Y - Y_predicted) ** 2, axis=-1)) / (2 * h * w)
 # ```
-# It would learn to answer gray. Gray has the smallest weight, so that every error becomes cheap where the answer is
+# It pulls every answer towards gray: gray has the smallest weight, so that an error costs least where the answer is
 # gray, whatever the truth. With the weight of the *true* color, no answer can make its own errors cheap.
 # </details>
 

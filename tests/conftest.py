@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from colorlib import settings
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """No test depends on what the shell that calls pytest has set."""
+    for variable in ("COLORLIB_PROFILE", *settings.ENVIRONMENT):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture(scope="session")

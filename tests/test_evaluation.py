@@ -284,7 +284,7 @@ def test_table1_is_written_and_names_what_is_missing(split, two_runs):
     chosen, _ = two_runs
     table = evaluation.table1(chosen, split, progress=False)
     text = (chosen.results_folder / "table1.md").read_text()
-    assert text.strip() == table.markdown.strip()
+    assert text.strip() == "# Table 1\n\n" + table.markdown.strip()
     hours = next(line for line in text.splitlines() if "Execution (hours)" in line)
     assert [cell.strip() for cell in hours.strip("|").split("|")] == [
         *("Execution (hours)", "0.075", "4.668333", "0.075", "15.56111", "not trained", "15.56111")

@@ -6,9 +6,7 @@ from colorlib import __main__, settings
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch, tmp_path):
-    for variable in ("COLORLIB_PROFILE", *settings.ENVIRONMENT):
-        monkeypatch.delenv(variable, raising=False)
+def own_folders(clean_environment, monkeypatch, tmp_path):
     monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("COLORLIB_DATA_FOLDER", str(tmp_path / "data"))
 

@@ -7,12 +7,6 @@ import pytest
 from colorlib import ColorlibError, settings
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch):
-    for variable in ("COLORLIB_PROFILE", *settings.ENVIRONMENT):
-        monkeypatch.delenv(variable, raising=False)
-
-
 def test_auto_is_classroom_on_colab_and_sample_elsewhere():
     assert settings.load().profile == "sample"
     assert settings.load("auto", on_colab=True).profile == "classroom"

@@ -29,7 +29,8 @@ BASE = {
 }
 
 
-FINAL = {"learning_rate": 2e-3, "epochs": 8}  # beyond the defaults
+# Beyond the defaults. Rotation is the paper's, and costs what it blurs; see `LEVERS`.
+FINAL = {"learning_rate": 2e-3, "epochs": 4, "form": "paper", "rotation": 0.0}
 
 
 def made_split(count: int, archives=("miniplaces-train.tar", "miniplaces-train-2.tar")) -> splits.Split:
@@ -129,16 +130,16 @@ def tell_time_to(loss: float, name: str, run, plain, cpu: float) -> None:
     tell(figure, ours / reference, by_cpu_time=round(cpu * epochs / len(plain.history), 3), at_most=0.333)
 
 
-LEVERS = {  # name -> (model, changes): each beside the base, which is FINAL at 3 epochs
+LEVERS = {  # name -> (model, changes): each beside the base, which is FINAL in the fast form at 3 epochs
     "base": ("baseline", {}),
     "schedule constant": ("baseline", {"schedule": "constant"}),
     "learning rate 1e-3": ("baseline", {"learning_rate": 1e-3}),
     "batch 16": ("baseline", {"batch_size": 16}),
     "batch 64": ("baseline", {"batch_size": 64}),
-    "no augmentation": ("baseline", {"flip": False, "rotation": 0.0}),
-    "flips alone": ("baseline", {"rotation": 0.0}),
+    "no flips": ("baseline", {"flip": False}),
+    "rotation to ±20°": ("baseline", {"rotation": 20.0}),
     "dropout 0.2": ("efficientnet", {"dropout": 0.2}),
-    "head stride 2, full width": ("baseline", {"form": "half"}),
+    "head stride 1, full width": ("baseline", {"form": "paper"}),
     "head stride 4, full width": ("baseline", {"form": "quarter"}),
     "rebalanced, λ 0.5": ("rebalanced", {"lambda_": 0.5}),
     "rebalanced, λ 0.8": ("rebalanced", {"lambda_": 0.8}),
@@ -152,7 +153,7 @@ def levers() -> None:
     split = made_split(3_000)
     split = dataclasses.replace(split, validation=split.validation[::2])
     for name, (model, changes) in LEVERS.items():
-        chosen = {**FINAL, "epochs": 3, **changes}
+        chosen = {**FINAL, "form": "fast", "epochs": 3, **changes}
         runs = [train(model, f"levers/{name}/{seed}", split, **chosen, seed=seed) for seed in (1, 2, 3)]
         mse = [best(run)["val_mse"] for run in runs]
         more = {}
