@@ -93,8 +93,9 @@ def final() -> None:
     for model, run in runs.items():
         for row in run.history:
             tell(f"{model}, epoch {row['epoch']}, validation MSE", row["val_mse"], training_mse=row["mse"])
-    scores = scored(runs, split, "test")
-    print(evaluation.scores_table(scores), file=sys.stderr)
+    table = evaluation.table1(runs["baseline"].settings, split)  # writes results/benchmarks/final/table1.md
+    print(table.markdown, file=sys.stderr)
+    scores = table.scores
     tell("baseline, MSE on miniplaces-val", scores.value("baseline", "mse"), at_most=0.0088)
     tell("efficientnet, MSE on miniplaces-val", scores.value("efficientnet", "mse"))
     tell("rebalanced, its price: MSE on miniplaces-val", scores.value("rebalanced", "mse"))

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from _measure import rates, tell, tell_rate, tell_ratio
 
-from colorlib import losses, models, runs
+from colorlib import batches, losses, models, runs
 from colorlib.settings import FORMS
 
 SIZE = 224
@@ -42,7 +42,7 @@ def stepper(model, batch: int, steps: int, metrics=None):
     import tensorflow as tf
 
     model.compile(keras.optimizers.Adam(1e-3), losses.for_model("baseline"), metrics=metrics or losses.metrics())
-    data = tf.data.Dataset.from_tensors(photos(batch)).cache().repeat()
+    data = tf.data.Dataset.from_tensors(photos(batch)).cache().repeat().with_options(batches.options())
 
     def action():
         model.fit(data, steps_per_epoch=steps, verbose=0)
