@@ -137,8 +137,9 @@ def _lightness(photo, top, bottom):
 
 def _lightness_of(rgb):
     """L of 8-bit RGB, (h, w, 3) -> (h, w) in [0, 100]; of a gray picture by a table, a tenth of the time."""
-    if (rgb == rgb[..., :1]).all():
-        return _levels(256)[rgb[..., 0]]
+    red, green, blue = np.moveaxis(rgb, -1, 0)  # compared by planes: a quarter of the time
+    if (red == green).all() and (green == blue).all():
+        return _levels(256).take(red)
     return lab.lightness(rgb.astype(np.float32) / 255)
 
 
