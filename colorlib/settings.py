@@ -63,8 +63,9 @@ class Settings:
 
     # Training.
     epochs: int = 10
-    learning_rate: float = 1e-3  # at the start, of Adam
-    schedule: str = "cosine"  # "cosine" (to zero over all epochs) or "constant"
+    # At the start, of Adam. On 3,000 photos of three seeds 2e-3 has the lower validation MSE, 0.00958 against 0.00961.
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"  # "cosine" (to zero over all epochs) or "constant" (0.00974 there)
     patience: int = 3  # epochs without a better validation loss before early stopping
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int = 0  # 0: by minutes alone
@@ -93,7 +94,6 @@ PROFILES = {
         efficientnet="efficientnetb0",
         form="fast",
         epochs=6,  # 90 steps: each model then beats gray on its training photos, in half a minute
-        learning_rate=2e-3,
     ),
     "classroom": Settings(
         profile="classroom", data="places365-val", fraction=1.0, efficientnet="efficientnetb0", epochs=4, form="fast"
