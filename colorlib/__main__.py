@@ -98,10 +98,10 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from colorlib import datasets, evaluation
+    from colorlib import evaluation, sources
 
     chosen = _settings(options)
-    table = evaluation.table1(chosen, datasets.prepare(chosen))
+    table = evaluation.table1(chosen, sources.prepare(chosen))
     print(table.markdown)
     print(f"Written to {chosen.results_folder / 'table1.md'} and table1.csv.")
 
@@ -127,7 +127,7 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 def _notebooks(options: argparse.Namespace) -> None:
-    from colorlib import notebooks
+    from colorlib.course import notebooks
 
     chosen = _settings(options)
     copies = notebooks.run_all(chosen)
@@ -138,7 +138,7 @@ def _notebooks(options: argparse.Namespace) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    from colorlib import notebooks
+    from colorlib.course import notebooks
 
     if not options.check:
         notebooks.sync(_settings(options), options.all)
@@ -149,7 +149,7 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _fork(options: argparse.Namespace) -> None:
-    from colorlib import badges
+    from colorlib.course import badges
 
     changed = badges.fork(options.repository)
     print(f"{len(changed)} files rewritten: badges and setup cells now point to {badges.repository()}.")

@@ -8,20 +8,18 @@ import dataclasses
 import functools
 import io
 import os
-import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 
 import keras
 import numpy as np
-import requests
 import tensorflow as tf
 from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, colab, files, lab, photos, runs, sample
+from colorlib import ColorlibError, lab, runs
 from colorlib.settings import MODELS
+from colorlib.sources import files, photos
 
 BATCH = 8  # photos a forward pass
 BATCH_PIXELS = 16_000_000  # and no more than this in memory at a time, but for a single larger photo
@@ -261,48 +259,12 @@ def trained_model(settings, run="") -> keras.Model:
     return trained[wanted].build_model()
 
 
-def gather(source: str, settings) -> list[Path]:
-    """The photos that a reader means by `source`: notebook 08's form.
-
-    "": two color photographs of the sample, which no model has learned from; only their lightness is looked at.
-    "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
-    on Drive too. Raises `ColorlibError` when there is no photo there.
-    """
-    folder = settings.data_folder / "yours"
-    if not source:
-        return [Path(str(resources.files(package) / inside)) for _, package, inside, _ in sample.PHOTOGRAPHS["test"]]
-    if source == "upload":
-        return colab.upload(folder)
-    if source.startswith(("http://", "https://")):
-        return [_downloaded(source, folder)]
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise ColorlibError(
-            f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
-        )
-    if not photos_in([path]):
-        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.")
-    return [path]
-
-
 def photos_in(paths) -> list[Path]:
     """The files among `paths`, and in its folders those whose names end as a photo's does."""
     endings, found = Image.registered_extensions(), []
     for path in paths:
         found += [path] if path.is_file() else [p for p in sorted(path.rglob("*.*")) if p.suffix.lower() in endings]
     return found
-
-
-def _downloaded(address, folder):
-    try:
-        # Some servers, Wikimedia's among them, refuse clients that do not say who they are.
-        response = requests.get(address, timeout=30, headers={"User-Agent": "colorlib, a course on colorization"})
-        response.raise_for_status()
-    except requests.RequestException as error:
-        raise ColorlibError(f"{address} could not be downloaded: {error}") from None
-    path = folder / (Path(urllib.parse.unquote(urllib.parse.urlparse(address).path)).name or "photo")
-    files.put(path, response.content)
-    return path
 
 
 def _validation_mse(run):

@@ -18,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, files, lab
+from colorlib import ColorlibError, lab
+from colorlib.sources import files
 
 NEAR_GRAY = 5.0  # ab units: photos without any |a| or |b| above it are left out
 _CHUNK = 2**22  # pixels looked up at once, so that a photo of 100 megapixels needs no gigabyte

@@ -16,9 +16,9 @@ import keras
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, batches, datasets, losses, runs
+from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
-from colorlib.checkpoints import say
+from colorlib.runs.checkpoint import say
 from colorlib.settings import MODELS, Settings, check_choice
 
 FORECAST_STEPS = 5  # after the first one, which also builds the graph
@@ -39,7 +39,7 @@ def train(model_name: str, settings: Settings, split=None, prior=None, progress:
     or architecture; the loss is not a number (with the step and its photos); a batch does not fit in memory.
     """
     check_choice("model", model_name, MODELS)
-    split = split or datasets.prepare(settings, progress)
+    split = split or sources.prepare(settings, progress)
     if not split.train or not split.validation:
         raise ColorlibError(
             "Training needs photos to train on and photos to validate with; this split lacks one of them."

@@ -17,7 +17,7 @@
 # - why the photos are split into training, validation and test, and how to make a split that others can repeat;
 # - how to check that a download is what it claims to be.
 #
-# **What it needs.** No GPU. Sample: some seconds, no network. Classroom: about 3 minutes, 0.5 GB to download.
+# **What it needs.** No GPU. Sample: some seconds, no network. Classroom: about 3 minutes, 0.5 GB to http.
 # Paper: about 20 minutes, 1.6 GB to download (both estimates; the server decides).
 
 # %% cellView="form"
@@ -34,7 +34,7 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
@@ -53,10 +53,11 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 from collections import Counter
 
 import numpy as np
-from colorlib import archives, datasets, download, figures, ranges
+from colorlib import figures, sources
+from colorlib.sources import http, sampling, tar
 from PIL import Image
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 
 # %% tags=["nbval-check-output"]
 for part in ("train", "validation", "test"):
@@ -103,7 +104,7 @@ figures.contact_sheet(images, [photo.label for photo in chosen])
 # use a copy of your own.)
 
 # %%
-from colorlib.splits import Split
+from colorlib.sources.splits import Split
 from IPython.display import display
 
 published = {"places365": "Fig. 1", "places365-val": "Fig. 1", "food101": "Fig. 2", "imagenet": "Fig. 3"}
@@ -161,13 +162,13 @@ import tarfile
 
 folder = settings.data_folder / "lesson-01"
 folder.mkdir(parents=True, exist_ok=True)
-with tarfile.open(folder / "photos.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+with tarfile.open(folder / "photos.tar", "w", format=tarfile.USTAR_FORMAT) as made:
     for label, photo in few:
         member = tarfile.TarInfo(f"photos/{label}/{split.path_of(photo).name}")
         member.size = split.path_of(photo).stat().st_size
         with split.path_of(photo).open("rb") as file:
-            tar.addfile(member, file)
-source = download.Source(folder / "photos.tar")
+            made.addfile(member, file)
+source = http.Source(folder / "photos.tar")
 print(f"{source.name}: {source.size:,} bytes")
 
 # %% [markdown]
@@ -214,8 +215,8 @@ print(f"We jump to byte {middle:,}. The next header is {start:,} bytes further, 
 # `colorlib` does the same:
 
 # %% tags=["nbval-check-output"]
-print("the same header:", archives.find_header(window) == start)
-print("the same name:", archives.parse(window[start : start + 512]).name == name)
+print("the same header:", tar.find_header(window) == start)
+print("the same name:", tar.parse(window[start : start + 512]).name == name)
 
 # %% [markdown]
 # ## A fair sample
@@ -244,7 +245,7 @@ sizes = [5000, 4000, 3100]
 share_out(sizes, 100)
 
 # %% tags=["nbval-check-output"]
-print("the same shares:", list(share_out(sizes, 100)) == ranges.largest_remainder(sizes, 100))
+print("the same shares:", list(share_out(sizes, 100)) == sampling.largest_remainder(sizes, 100))
 print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 328_500)])
 
 # %% [markdown]
@@ -260,11 +261,11 @@ def checksum(member, data):
 
 journal_file = folder / "journal.jsonl"
 journal_file.unlink(missing_ok=True)
-journal = ranges.Journal(journal_file, source, {"lesson": 1})
+journal = sampling.Journal(journal_file, source, {"lesson": 1})
 wanted = max(1, len(few) // 10)
 quiet = {"journal": journal, "progress": False}
-taken = ranges.sample(source, wanted, len(few), settings.seed, keep=checksum, **quiet)
-classes = ranges.find_classes(source, len(few), **quiet)
+taken = sampling.sample(source, wanted, len(few), settings.seed, keep=checksum, **quiet)
+classes = sampling.find_classes(source, len(few), **quiet)
 journal.close()
 
 # %%
@@ -306,7 +307,7 @@ print(f"read for each byte kept: {journal.bytes_read / saved:.2f}")
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** One student takes 3 % of the photos with `int(0.03 * n)`, another with
@@ -352,9 +353,9 @@ def next_header(position, size):
 sizes = (4683, 5120, 1)
 exercises.check(
     [next_header(1024, size) for size in sizes],
-    [1024 + 512 + archives.padded(size) for size in sizes],
+    [1024 + 512 + tar.padded(size) for size in sizes],
     ([1024 + 512 + size for size in sizes], "The zeros up to the next multiple of 512 are missing."),
-    ([1024 + archives.padded(size) for size in sizes], "The header itself takes 512 bytes as well."),
+    ([1024 + tar.padded(size) for size in sizes], "The header itself takes 512 bytes as well."),
     ([1536 + size // 512 * 512 for size in sizes], "You round down: a photo's last bytes are lost."),
     (
         [1536 + (size // 512 + 1) * 512 for size in sizes],

@@ -36,7 +36,7 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
@@ -44,9 +44,10 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 import dataclasses
 
 import numpy as np
-from colorlib import batches, datasets, figures, lab, photos
+from colorlib import batches, figures, lab, sources
+from colorlib.sources import photos
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 
 # %% [markdown]
 # ## 1. A photograph is a table of numbers
@@ -300,7 +301,7 @@ print(f"{pace:,.0f} photos a second, {settings.image_size} pixels a side")
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** A gray surface sends out *half* of the light of white. What is its L: below 50,

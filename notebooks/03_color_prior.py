@@ -35,15 +35,16 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
 import numpy as np
-from colorlib import datasets, figures, lab, photos, prior
+from colorlib import figures, lab, prior, sources
+from colorlib.sources import photos
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 color_prior = prior.prepare(split, settings)
 
 # %% [markdown]
@@ -269,7 +270,7 @@ print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / w
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** Every training photo is copied, so that each is there twice. What happens to the

@@ -42,16 +42,16 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
 import keras
 import numpy as np
-from colorlib import batches, datasets, figures, lab, models, runs, scores, training
+from colorlib import batches, figures, lab, models, runs, scores, sources, training
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 
 # %% [markdown]
 # ## 1. The question
@@ -318,7 +318,7 @@ seen
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** How many weights has the ladder's lowest rung in the paper's model, a 1×1

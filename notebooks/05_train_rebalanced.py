@@ -41,16 +41,16 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
 import keras
 import numpy as np
-from colorlib import batches, datasets, figures, lab, losses, prior, scores, training
+from colorlib import batches, figures, lab, losses, prior, scores, sources, training
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 color_prior = prior.prepare(split, settings)
 
 # %% [markdown]
@@ -253,7 +253,7 @@ print(f"colorfulness on validation photos: predicted {colorful:.1f}, true {truth
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** Give the *silver* car a weight of 0, and the two others 1. Which way does the best

@@ -42,7 +42,7 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
@@ -51,9 +51,9 @@ import dataclasses
 import time
 import keras
 import numpy as np
-from colorlib import batches, datasets, evaluation, figures, models, runs, scores, training
+from colorlib import batches, evaluation, figures, models, runs, scores, sources, training
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 
 # %% [markdown]
 # ## 1. Another backbone
@@ -312,7 +312,7 @@ for form in ("paper", "fast"):
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** What is the smallest patience with which `example`, above, is trained to its best

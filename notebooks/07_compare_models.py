@@ -41,7 +41,7 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
@@ -49,10 +49,10 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 import numpy as np
 from IPython.display import Markdown
 
-from colorlib import batches, colorize, datasets, evaluation, figures, runs, scores, training
+from colorlib import batches, colorize, evaluation, figures, runs, scores, sources, training
 from colorlib.settings import MODELS
 
-split = datasets.prepare(settings)
+split = sources.prepare(settings)
 
 # %% [markdown]
 # ## The three models
@@ -295,7 +295,7 @@ figure
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** Make an answer that always says $b > a$, whatever the photo. Predict its argmax

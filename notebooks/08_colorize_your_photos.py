@@ -37,7 +37,7 @@ fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "c
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib import colab
+from colorlib.course import colab
 
 settings = colab.start(PROFILE, DATA, USE_DRIVE)
 
@@ -45,8 +45,10 @@ settings = colab.start(PROFILE, DATA, USE_DRIVE)
 import numpy as np
 from PIL import Image
 
-from colorlib import colorize, figures, lab, photos, runs, training
+from colorlib import colorize, figures, lab, runs, training
+from colorlib.course import yours
 from colorlib.settings import MODELS
+from colorlib.sources import photos
 
 # %% [markdown]
 # ## Your photo
@@ -60,7 +62,7 @@ from colorlib.settings import MODELS
 
 # %% cellView="form"
 PHOTO = ""  # @param {type: "string"}
-paths = colorize.gather(PHOTO, settings)
+paths = yours.gather(PHOTO, settings)
 path = colorize.photos_in(paths)[0]
 
 # %% tags=["nbval-check-output"]
@@ -227,7 +229,7 @@ print("in color:", len(report.written) + len(report.kept), " skipped:", len(repo
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib import exercises
+from colorlib.course import exercises
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** `after` is a photo in color. Put it into `colorize` once more. Will the result be

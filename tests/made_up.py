@@ -11,7 +11,7 @@ import tarfile
 import numpy as np
 from PIL import Image
 
-from colorlib import published
+from colorlib.sources import published
 
 FLAT = (("val", 60), ("test", 150))
 PLACES_BYTES, PLACES_PHOTOS, PLACES_CLASSES = 26_103_685_120, 1_803_460, 365

@@ -13,7 +13,8 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from skimage.color import rgb2lab
 from test_photos import profile
 
-from colorlib import ColorlibError, __main__, colorize, lab, photos, runs, settings
+from colorlib import ColorlibError, __main__, colorize, lab, runs, settings
+from colorlib.sources import photos
 
 
 @pytest.fixture(scope="session")
@@ -408,31 +409,3 @@ def test_a_missing_run_names_what_makes_one(trained, tmp_path):
 
 
 # One's own photo, for notebook 08.
-
-
-def test_gather(tmp_path, monkeypatch):
-    chosen = settings.load("sample", data_folder=tmp_path)
-    assert [path.name for path in colorize.gather("", chosen)] == ["coffee.png", "grace_hopper.jpg"]
-    assert all(path.is_file() for path in colorize.gather("", chosen))
-    with pytest.raises(ColorlibError, match="no photo in the folder"):
-        colorize.gather(str(tmp_path), chosen)
-    (tmp_path / "mine.jpg").touch()
-    assert colorize.gather(str(tmp_path), chosen) == [tmp_path]
-    with pytest.raises(ColorlibError, match=r"no photo or folder.*MyDrive"):
-        colorize.gather(str(tmp_path / "nowhere.jpg"), chosen)
-    asked = []
-
-    def get(address, **options):
-        asked.append(options["headers"]["User-Agent"])
-        return types.SimpleNamespace(content=b"bytes", raise_for_status=lambda: None)
-
-    monkeypatch.setattr(colorize.requests, "get", get)
-    (path,) = colorize.gather("https://example.org/a%20b.jpg?size=9", chosen)
-    assert path.name == "a b.jpg" and path.read_bytes() == b"bytes" and "colorlib" in asked[0]
-
-    def refuse(*_, **__):
-        raise colorize.requests.ConnectionError("no route")
-
-    monkeypatch.setattr(colorize.requests, "get", refuse)
-    with pytest.raises(ColorlibError, match=r"example.org/b.jpg could not be downloaded: no route"):
-        colorize.gather("https://example.org/b.jpg", chosen)

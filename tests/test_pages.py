@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from colorlib import badges
+from colorlib.course import badges
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from skimage import color
 
-from colorlib import ColorlibError, datasets, lab, losses, prior, settings
+from colorlib import ColorlibError, lab, losses, prior, settings, sources
 
 WIDTHS = (3.0, 8.0, 10.0)
 
@@ -26,8 +26,8 @@ def write_photo(path, seed=0, size=(40, 30), spread=1.0):
 
 
 def make_split(folder, train, name="made"):
-    photos = tuple(datasets.describe(path.name, path.read_bytes()) for path in train)
-    return datasets.Split(name, folder, folder / "home", photos, photos[:1], ())
+    photos = tuple(sources.describe(path.name, path.read_bytes()) for path in train)
+    return sources.Split(name, folder, folder / "home", photos, photos[:1], ())
 
 
 def made(folder, count=6, **changes):

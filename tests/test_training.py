@@ -17,7 +17,8 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
-from colorlib import ColorlibError, batches, checkpoints, models, runs, training
+from colorlib import ColorlibError, batches, models, runs, training
+from colorlib.runs import checkpoint
 
 TESTS = Path(__file__).resolve().parent
 STEPS, EPOCHS = 5, 3  # 18 photos in batches of 4; a checkpoint after every second step and each epoch
@@ -187,7 +188,7 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
     wait_until((photos.folder / "killed" / f"{model}.here").exists, child)
     if drive:  # the copy runs beside the training
         copied = drive / "runs" / model / "checkpoint-b.npz"
-        wait_until(lambda: copied.exists() and checkpoints._whole(copied), child)
+        wait_until(lambda: copied.exists() and checkpoint._whole(copied), child)
 
     capsys.readouterr()
     with pytest.raises(ColorlibError, match=rf"already being trained here \(by process {child.pid}\)"):
@@ -211,8 +212,8 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
     assert tiny_run.differences(tiny_run.ending(whole[model]), tiny_run.ending(run)) == []
     assert run.state == "finished"
     if drive:
-        copies = [checkpoints.digest_of(path.read_bytes()) for path in (drive / "runs" / model).glob("checkpoint-*")]
-        assert checkpoints.digest_of(run.newest().data) in copies
+        copies = [checkpoint.digest_of(path.read_bytes()) for path in (drive / "runs" / model).glob("checkpoint-*")]
+        assert checkpoint.digest_of(run.newest().data) in copies
 
 
 def test_a_finished_run_trains_nothing(photos, whole, capsys, monkeypatch):

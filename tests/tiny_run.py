@@ -8,7 +8,8 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from colorlib import datasets, files, prior, settings, training
+from colorlib import prior, settings, sources, training
+from colorlib.sources import files
 
 TIMES = {"seconds", "photos_per_second", "saved"}  # what an interrupted and an uninterrupted training may differ in
 
@@ -23,8 +24,8 @@ def make_split(folder, train=18, validation=6, seed=0):
         corners = generator.integers(0, 256, (3, 3, 3), np.uint8)
         path = home / f"{number:03}.png"
         Image.fromarray(corners).resize((32, 32), Image.Resampling.BILINEAR).save(path)
-        photos.append(datasets.describe(path.name, path.read_bytes()))
-    return datasets.Split("tiny", home, home, tuple(photos[:train]), tuple(photos[train:]), ())
+        photos.append(sources.describe(path.name, path.read_bytes()))
+    return sources.Split("tiny", home, home, tuple(photos[:train]), tuple(photos[train:]), ())
 
 
 def make_settings(folder, **changes):

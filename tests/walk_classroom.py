@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STARTUP = """
 import sys
 sys.path.insert(0, {root!r})
-from colorlib import published
+from colorlib.sources import published
 archive = published.Archive("val_256.tar", published.PLACES, {bytes}, {photos}, {sha256!r})
 published.DATA_SETS["places365-val"] = ((archive, {{"train": 0.8, "validation": 0.1, "test": 0.1}}),)
 """

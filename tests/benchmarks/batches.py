@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from skimage import color
 
-from colorlib import batches, datasets, settings
+from colorlib import batches, settings, sources
 
 SIZE, BATCH, ROUNDS, PHOTOS = 224, 32, 5, 3072
 
@@ -43,8 +43,8 @@ def ours(split, rgb, **changes):
 def main(folder: Path):
     paths = _measure.photos("photos256.tar", folder, 256, 1024)
     # A whole number of batches, so that every batch has as many photos.
-    found = [datasets.Photo(str(Path(path).relative_to(folder)), 0, path, "") for path in paths]
-    split = datasets.Split("benchmark", folder, folder, tuple(found[: len(found) // BATCH * BATCH]), (), ())
+    found = [sources.Photo(str(Path(path).relative_to(folder)), 0, path, "") for path in paths]
+    split = sources.Split("benchmark", folder, folder, tuple(found[: len(found) // BATCH * BATCH]), (), ())
     actions = {
         "decoding": lambda: _measure.decoded(paths, PHOTOS),
         "rgb": ours(split, True, rotation=0.0),

@@ -31,7 +31,8 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 import made_up  # noqa: E402
 from server import Server  # noqa: E402
 
-from colorlib import ColorlibError, archives, datasets, download, lab, published, ranges, settings  # noqa: E402
+from colorlib import ColorlibError, lab, settings, sources  # noqa: E402
+from colorlib.sources import http, published, sampling, tar  # noqa: E402
 
 MINIPLACES = TESTS.parents[1] / "shared" / "photos" / "miniplaces-train.tar"
 RATE = 100e6  # bytes a second of the server; without a limit, decoding and writing alone would be measured
@@ -69,16 +70,16 @@ def places365(folder):
         chosen = settings.load("paper", data_folder=folder, results_folder=folder, mirror=url)
         before = time.perf_counter()
         with contextlib.redirect_stdout(sys.stderr):
-            split = datasets.prepare(chosen, progress=False)
+            split = sources.prepare(chosen, progress=False)
         seconds = time.perf_counter() - before
         report = json.loads((split.home / "download.json").read_text())
-        whole = download.Source(url + published.TRAIN_256.name)
+        whole = http.Source(url + published.TRAIN_256.name)
         before = time.perf_counter()
         read = sum(map(len, whole.chunks(0, GIGABYTE)))
         of_whole = (time.perf_counter() - before) * whole.size / read
-        again = download.Source(url + published.TRAIN_256.name)
+        again = http.Source(url + published.TRAIN_256.name)
         known = {photo.path: photo for photo in split.train}
-        ranges.refetch(again, split.train, lambda photo, data: known.pop(photo.path), progress=False)
+        sampling.refetch(again, split.train, lambda photo, data: known.pop(photo.path), progress=False)
         pipe.send("how much?")
         sent, at_once = pipe.recv()
     archive = made_up.Places365()
@@ -100,7 +101,7 @@ def places365(folder):
 def histograms(path):
     """Of each photo of an archive: its name and its counts of ab colors, in bins of 8 units, of every 2nd pixel."""
     names, counts = [], []
-    for member, data in archives.read(download.Source(path).chunks(0, 1 << 60), path.name):
+    for member, data in tar.read(http.Source(path).chunks(0, 1 << 60), path.name):
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[::2, ::2].astype(np.float32) / 255
         ab = np.asarray(lab.rgb_to_lab(pixels))[..., 1:].reshape(-1, 2)
         bins = np.clip(np.round(ab / 8).astype(int) + 16, 0, 32)
@@ -125,9 +126,9 @@ def fairness(folder, fraction=0.03, seeds=20):
     off, distances = [], []
     with Server({"miniplaces.tar": MINIPLACES}) as server:
         for seed in range(1, seeds + 1):
-            source = download.Source(server.url + "miniplaces.tar")
-            journal = ranges.Journal(folder / f"journal-{seed}", source, {})
-            taken = ranges.sample(source, number, total, seed, lambda *photo: {}, journal, progress=False)
+            source = http.Source(server.url + "miniplaces.tar")
+            journal = sampling.Journal(folder / f"journal-{seed}", source, {})
+            taken = sampling.sample(source, number, total, seed, lambda *photo: {}, journal, progress=False)
             journal.close()
             found = Counter(entry["name"].rpartition("/")[0] for entry in taken)
             off.append(max(abs(found[label] - fraction * count) for label, count in per_class.items()))
@@ -142,10 +143,11 @@ def fairness(folder, fraction=0.03, seeds=20):
 CHILD = """
 import pickle, sys
 from pathlib import Path
-from colorlib import datasets, published, settings
+from colorlib import settings, sources
+from colorlib.sources import published
 published.DATA_SETS = pickle.loads(Path(sys.argv[1]).read_bytes())
 chosen = settings.load("paper", fraction=1.0, mirror=sys.argv[2], data_folder=sys.argv[3], keep_folder=sys.argv[4])
-datasets.prepare(chosen, progress=False)
+sources.prepare(chosen, progress=False)
 """
 
 
@@ -216,14 +218,14 @@ def read_empty(pipe, number, how):
     if how == "read":
         archive, step = Empty(number, "top/empty.jpg"), 1 << 20
         chunks = (archive[start : start + step] for start in range(0, len(archive), step))
-        pipe.send(f"{sum(1 for _ in archives.read(chunks, 'a.tar', wanted=()))} members")
+        pipe.send(f"{sum(1 for _ in tar.read(chunks, 'a.tar', wanted=()))} members")
     else:
         archive = Empty(number, "top/empty.txt" if how == "ignored" else "top/empty.jpg")
         with Server({"a.tar": archive}, ranges=how) as server, tempfile.TemporaryDirectory() as folder:
-            source = download.Source(server.url + "a.tar")
-            log = ranges.Journal(Path(folder) / "journal", source, {})
+            source = http.Source(server.url + "a.tar")
+            log = sampling.Journal(Path(folder) / "journal", source, {})
             try:
-                ranges.sample(source, 100, number, 1, lambda *photo: {"skipped": "empty"}, log, progress=False)
+                sampling.sample(source, 100, number, 1, lambda *photo: {"skipped": "empty"}, log, progress=False)
             except ColorlibError as error:
                 pipe.send(str(error))
             log.close()

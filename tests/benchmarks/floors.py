@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from colorlib import batches, datasets, evaluation, scores, settings  # noqa: E402
+from colorlib import batches, evaluation, scores, settings, sources  # noqa: E402
 
 # archive, its photos, their size, and (answer, measure, figure, tolerance)
 PUBLISHED = (
@@ -57,8 +57,8 @@ def score(archive: Path, size: int):
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
         paths = sorted(Path(folder).rglob("*.jpg"))
-        photos = tuple(datasets.Photo(str(path.relative_to(folder)), 0, path.name, "") for path in paths)
-        split = datasets.Split(archive.stem, Path(folder), Path(folder), photos, (), photos)
+        photos = tuple(sources.Photo(str(path.relative_to(folder)), 0, path.name, "") for path in paths)
+        split = sources.Split(archive.stem, Path(folder), Path(folder), photos, (), photos)
         evaluation.TRAINING_PHOTOS = len(photos)
         chosen = settings.load("sample", image_size=size, cache="none")
         return evaluation.evaluate({}, split, "test", chosen), of_every_fourth_pixel(split, chosen)

@@ -16,7 +16,7 @@ import _measure
 import numpy as np
 from PIL import Image
 
-from colorlib import photos
+from colorlib.sources import photos
 
 KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 FILES, CHUNK = 12_000, 1_000

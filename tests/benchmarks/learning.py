@@ -21,7 +21,8 @@ from _measure import ROOT, SHARED, photos, tell
 WORK = ROOT / "results" / "benchmarks"
 os.environ.setdefault("KERAS_HOME", str(Path("~/.keras").expanduser()))
 
-from colorlib import datasets, evaluation, prior, settings, splits, training  # noqa: E402
+from colorlib import evaluation, prior, settings, sources, training  # noqa: E402
+from colorlib.sources import splits  # noqa: E402
 
 BASE = {
     **{"data_folder": WORK / "data", "image_size": 128, "backbone": "mobilenet", "efficientnet": "mobilenet"},
@@ -46,12 +47,12 @@ def made_split(count: int, archives=("miniplaces-train.tar", "miniplaces-train-2
         members |= names_in(archive)
     found = []
     for name in sorted(members):
-        found.append(datasets.describe(name, (folder / name).read_bytes(), "/".join(Path(name).parts[2:-1])))
+        found.append(sources.describe(name, (folder / name).read_bytes(), "/".join(Path(name).parts[2:-1])))
     validation = splits.stratified(found, 1000, "validation")
     taken = {photo.path for photo in validation}
     train = splits.stratified([photo for photo in found if photo.path not in taken], count, "train")
     test = [
-        datasets.describe(str(path.relative_to(folder)), path.read_bytes())
+        sources.describe(str(path.relative_to(folder)), path.read_bytes())
         for path in sorted((folder / "miniplaces" / "val").glob("*.jpg"))
     ]
     split = splits.Split(home.name, folder, home, tuple(train), tuple(validation), tuple(test))

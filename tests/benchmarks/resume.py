@@ -30,7 +30,9 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny_run  # noqa: E402
 
-from colorlib import checkpoints, files, runs, settings, training  # noqa: E402
+from colorlib import runs, settings, training  # noqa: E402
+from colorlib.runs import checkpoint  # noqa: E402
+from colorlib.sources import files  # noqa: E402
 
 CASES = (  # model, changed settings, with a second folder, share of the kills
     ("baseline", {}, False, 0.25),
@@ -234,17 +236,17 @@ def kills(folder, options):
 def damage(folder, chance):
     """Every kind of damage to a checkpoint: cut short at any length, bits flipped, bytes of another one."""
     arrays = {f"layer{i}/kernel": np.random.default_rng(i).normal(size=(40, 40)).astype("float32") for i in range(30)}
-    good = checkpoints.pack({"step": 1, "history": [{"loss": 0.1}]}, arrays)
-    other = checkpoints.pack({"step": 2, "history": [{"loss": 0.2}]}, {name: a + 1 for name, a in arrays.items()})
+    good = checkpoint.pack({"step": 1, "history": [{"loss": 0.1}]}, arrays)
+    other = checkpoint.pack({"step": 2, "history": [{"loss": 0.2}]}, {name: a + 1 for name, a in arrays.items()})
     taken, tried = 0, 0
 
     def attempt(data):
         nonlocal taken, tried
         tried += 1
         try:
-            checkpoints.unpack(data)
+            checkpoint.unpack(data)
             taken += 1
-        except checkpoints.Damaged:
+        except checkpoint.Damaged:
             pass
 
     for length in range(10 * 1024):
@@ -258,7 +260,7 @@ def damage(folder, chance):
         attempt(bytes(flipped))
     for length in (chance.randrange(1, len(good)) for _ in range(500)):  # rewritten in place, and interrupted
         attempt(other[:length] + good[length:])
-    checkpoints.unpack(good)
+    checkpoint.unpack(good)
     tell("damaged files tried", tried, at_least=16_740)
     tell("damaged files taken for good", taken, at_most=0)
 

@@ -22,7 +22,8 @@ from skimage import data
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from colorlib import colorize, lab, photos, settings  # noqa: E402
+from colorlib import colorize, lab, settings  # noqa: E402
+from colorlib.sources import photos  # noqa: E402
 
 COUNT = 200
 

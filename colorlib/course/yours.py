@@ -1,0 +1,48 @@
+"""A reader's own photos, as notebook 08's form names them: a path, a folder, an address, an upload."""
+
+import urllib.parse
+from importlib import resources
+from pathlib import Path
+
+import requests
+
+from colorlib import ColorlibError
+from colorlib.colorize import photos_in
+from colorlib.course import colab
+from colorlib.sources import files, sample
+
+
+def gather(source: str, settings) -> list[Path]:
+    """The photos that a reader means by `source`: notebook 08's form.
+
+    "": two color photographs of the sample, which no model has learned from; only their lightness is looked at.
+    "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
+    on Drive too. Raises `ColorlibError` when there is no photo there.
+    """
+    folder = settings.data_folder / "yours"
+    if not source:
+        return [Path(str(resources.files(package) / inside)) for _, package, inside, _ in sample.PHOTOGRAPHS["test"]]
+    if source == "upload":
+        return colab.upload(folder)
+    if source.startswith(("http://", "https://")):
+        return [_downloaded(source, folder)]
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise ColorlibError(
+            f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
+        )
+    if not photos_in([path]):
+        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.")
+    return [path]
+
+
+def _downloaded(address, folder):
+    try:
+        # Some servers, Wikimedia's among them, refuse clients that do not say who they are.
+        response = requests.get(address, timeout=30, headers={"User-Agent": "colorlib, a course on colorization"})
+        response.raise_for_status()
+    except requests.RequestException as error:
+        raise ColorlibError(f"{address} could not be downloaded: {error}") from None
+    path = folder / (Path(urllib.parse.unquote(urllib.parse.urlparse(address).path)).name or "photo")
+    files.put(path, response.content)
+    return path

@@ -1,0 +1,118 @@
+"""Files written whole or not at all: aside, verified, then put in place; and others rewritten in place.
+
+A disk that is full, read-only or gone becomes one clear sentence, and its free space is asked for beforehand.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from colorlib import ColorlibError
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "there is no permission",
+    errno.EPERM: "there is no permission",
+    errno.EEXIST: "a file is in the way of a folder",
+    errno.ENOTDIR: "a file is in the way of a folder",
+    errno.ENOTCONN: "the mount has vanished (was Drive disconnected?)",
+    errno.ESTALE: "the mount has vanished",
+    errno.EIO: "the disk reports an input/output error (has its mount vanished?)",
+}
+# Where Colab mounts Google Drive: a mount point without spaces, for drive.mount refuses any other.
+DRIVE = Path("/content/drive")
+VANISHED = (errno.ENOTCONN, errno.ESTALE)  # the whole mount, not one file
+
+
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place when the block ends, and is gone when the block fails."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that outlasts a power cut: at any moment its place holds all of the old or all of the new one.
+
+    Raises OSError, also when what was written reads back differently.
+    """
+    with aside(path) as part:
+        with part.open("wb") as file:
+            _write(file, data)
+        _verify(part, data)
+    with contextlib.suppress(OSError):  # not every file system can
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the new name, too, must last
+        finally:
+            os.close(folder)
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Write over a file in place, and verify it. Raises OSError; the file is torn then."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+        _write(file, data)
+        file.truncate()
+    _verify(path, data)
+
+
+def _write(file, data):
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _verify(path, data):
+    if path.read_bytes() != data:
+        raise OSError(errno.EIO, "what was written reads back differently")
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and its folder. It need not outlast a power cut: photos are checked when used.
+
+    Raises `ColorlibError` where the disk fails.
+    """
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside(path) as part:
+            part.write_bytes(data)
+
+
+def require_space(folder: Path, number: int, what: str) -> None:
+    """Raise `ColorlibError` unless the disk of `folder` (which may not exist yet) has room for `number` bytes more."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < number:
+        raise ColorlibError(
+            f"{what} needs {number / 1e9:.2f} GB more, and {folder} has {free / 1e9:.2f} GB free. Make room, or choose "
+            "another folder (the setting `data_folder`) or a smaller fraction."
+        )
+
+
+@contextlib.contextmanager
+def disk_errors(place: Path | str):
+    """A context in which a full disk, a read-only folder or a vanished mount becomes one clear `ColorlibError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise ColorlibError(
+            f"{place}: {_DISK_ERRORS[error.errno]}. What was finished is intact; set that right and run it again."
+        ) from error
+
+
+def on_drive(folder: Path) -> bool:
+    """Whether a folder lies on the mounted Google Drive, where reading or writing many small files takes hours."""
+    return folder.resolve().is_relative_to(DRIVE.resolve())

@@ -1,0 +1,292 @@
+"""The notebooks' exercises: unfilled "not yet", the folded solution "right", a typical mistake its hint.
+
+An exercise is a cell tagged `exercise`, the cells tagged `check` after it, and the code in the `<details>` after those.
+Each runs after those statements of its notebook that it needs, and no others: nothing is trained here.
+"""
+
+import ast
+import builtins
+import re
+import symtable
+from pathlib import Path
+from types import SimpleNamespace
+
+import jupytext
+import pytest
+
+from colorlib import settings
+from colorlib.course import exercises
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("0*.py"))
+
+# What students write: notebook and exercise -> code that fills the cell, with a part of the sentence that helps.
+MISTAKES = {
+    "01.1": {
+        "differs = [False] * 3": "cuts the .8 off",
+        "differs = [True] * 3": "nothing to cut off",
+        "differs = [True, False, True]": "Compute both",
+    },
+    "01.2": {
+        "def next_header(position, size): return position + 512 + size": "zeros up to the next",
+        "def next_header(position, size): return position + -(-size // 512) * 512": "header itself",
+        "def next_header(position, size): return position + 512 + size // 512 * 512": "round down",
+        "def next_header(position, size): return position + 512 + (size // 512 + 1) * 512": "no eleventh",
+        "def next_header(position, size): return size": "A header of 512 bytes",
+    },
+    "01.3": {"my_sizes = [1, 1]": "Three sizes", "my_sizes = [50, 30, 20]": "add up to 100"},
+    "02.1": {
+        "my_L = 50": "Lightness is not light",
+        "my_L = 53.4": "21 % of the light",
+        "my_L = 79.4": "less 16",
+        "my_L = 30": "lighter than that",
+        "my_L = 90": "into the last line",
+    },
+    "02.2": {
+        "def chroma(c): return c[..., 1] ** 2 + c[..., 2] ** 2": "root is missing",
+        "def chroma(c): return np.abs(c[..., 1]) + np.abs(c[..., 2])": "straight way",
+        "def chroma(c): return np.linalg.norm(c, axis=-1)": "L is in it",
+        "def chroma(c): return np.hypot(c[1], c[2])": "a and b are",
+        "def chroma(c): return np.hypot(c[..., 0], c[..., 1])": "for any gray 0",
+    },
+    "02.3": {
+        "def gray_L(rgb): return lab.rgb_to_lab(rgb)[..., 0]": "true L",
+        "def gray_L(rgb): return 100 * rgb.mean(axis=-1)": "an sRGB number",
+        "def gray_L(rgb): return rgb.mean(axis=-1)": "the mean itself",
+        "def gray_L(rgb): return lab.rgb_to_lab(rgb)": "only `[..., 0]` is L",
+        "def gray_L(rgb): return rgb[..., 1] * 100": "repeat it",
+    },
+    "03.1": {'prediction = "half"': "share", 'prediction = "double"': "share", "prediction = 2": "Write"},
+    "03.2": {
+        'my_lambda, why = 1.5, "b"': "between 0 and 1",
+        'my_lambda, why = 0.1, "b"': "Too strong",
+        'my_lambda, why = 1, "b"': "Too even",
+        'my_lambda, why = 4 * p.max() / (9 + 4 * p.max()), "a"': "σ has not changed",
+        'my_lambda, why = 4 * p.max() / (9 + 4 * p.max()), "c"': "comes from the photos",
+        "my_lambda, why = 4 * p.max() / (9 + 4 * p.max()), 3": "Write",
+    },
+    "03.3": {
+        "def weights_of(q, x): return 1 / ((1 - x) * q + x / len(q))": "second equation",
+        "def weights_of(q, x): return (v := 1 / ((1 - x) * q + x / len(q))) / v.mean()": "once in your mean",
+        "def weights_of(q, x): return (v := 1 / ((1 - x) * q + x / len(q))) / v.sum()": "sum to 1",
+        "def weights_of(q, x): return (v := 1 / ((1 - x) * q + x / 4)) / (q * v).sum()": "square of area 4",
+        "def weights_of(q, x): return (v := 1 / (x * q + (1 - x) / 3)) / (q * v).sum()": "swapped",
+        "def weights_of(q, x): return 1 / q": "then divide",
+    },
+    "04.1": {
+        "lowest, above = 512 * 512 + 512, 9 * 512 * 256 + 256": "with a bias",
+        "lowest, above = 512 + 512, 9 * 512 * 256": "each of the 512 in",
+        "lowest, above = 512 * 512, 512 * 256": "9 weights",
+        "lowest, above = 512 * 512, 3 * 512 * 256": "9 places",
+        "lowest, above = 1, 9": "k × k from m to n",
+    },
+    "04.2": {
+        "my_loss = 3": "One number for every answer",
+        "my_loss = np.sqrt(loss)": "still best at the mean",
+        "my_loss = sum(abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2]) for c in cars)": "`share` is missing",
+        "my_loss = grid_a": "Sum, over the cars",
+    },
+    "04.3": {"refused = [64]": "Halve 100", "refused = [100, 224]": "multiples of 16"},
+    "05.1": {'prediction = "red"': "neither gains", 'prediction = "green"': "neither gains", "prediction = 1": "Write"},
+    "05.2": {
+        "my_lambda = 0": "the other end",
+        "my_lambda = 0.25": "how much of it",
+        "my_lambda = 2": "between 0 and 1",
+        "my_lambda = 0.5": "takes p′ out",
+    },
+    "05.3": {
+        "colleagues_eq2 = eq2": "Eq. 2 itself",
+        "def colleagues_eq2(Y, P): return np.mean(color_prior.weight_of(P) * np.sum((Y - P) ** 2, -1))": "Twice",
+        "def colleagues_eq2(Y, P): return np.mean((Y - P) ** 2)": "weights are missing",
+        "def colleagues_eq2(Y, P): return 7.0": "change one name",
+    },
+    "06.1": {"my_patience = 3": "just before", "my_patience = 9": "a smaller patience", "my_patience = 1": "Count"},
+    "06.2": {
+        "def drop(channels, kept, rate): return channels * kept": "must be enlarged",
+        "def drop(channels, kept, rate): return channels * kept * (1 - rate)": "smaller",
+        "def drop(channels, kept, rate): return channels * kept / rate": "share that goes",
+        "def drop(channels, kept, rate): return channels * kept * (1 + rate)": "must double",
+        "def drop(channels, kept, rate): return channels / (1 - rate)": "Nothing is dropped",
+        "def drop(channels, kept, rate): return kept": "0 where a channel",
+    },
+    "06.3": {
+        "my_seconds = 5602": "one epoch",
+        "my_seconds = 56020": "its 10 epochs",
+        "my_seconds = 56020 / 3": "10 epochs, not 3",
+        "my_seconds = 56020 * 3": "30 epochs",
+        "my_seconds = 1": "10 epochs took",
+    },
+    "07.1": {
+        "always_b = [0, 0.1]": "like `gray`",
+        "always_b = gray": "equal",
+        "always_b = gray + [0.1, 0]": "channel 0 is a",
+        "always_b = ab": "*every* pixel",
+    },
+    "07.2": {
+        "def unsigned(rgb): return np.abs(colorfulness(rgb))": "Unchanged",
+        "def unsigned(rgb): return of(rgb, np.abs, lambda x: x)": "Right for rg",
+        "def unsigned(rgb): return of(rgb, lambda x: x, np.abs)": "Right for yb",
+        "def unsigned(rgb): return 0.0": "Start from",
+    },
+    "07.3": {
+        "my_gain = 2": "a logarithm",
+        "my_gain = 6.02": "half the error itself",
+        "my_gain = 6.93": "base 10",
+        "my_gain = 0.301": "The 10",
+        "my_gain = 100": "difference of two",
+    },
+    "08.1": {"same = False": "lightness alone", 'same = "maybe"': "True or False"},
+    "08.2": {
+        "flat = np.full_like(L, 60)": "Three numbers",
+        "flat = np.stack([L, a, b], axis=-1)": "still the photo's",
+        "flat = np.stack([np.full_like(L, 0.6), a, b], axis=-1)": "from 0 to 100",
+        "flat = np.stack([np.full_like(L, 60), 0 * a, b], axis=-1)": "a and b are the model's",
+    },
+    "08.3": {
+        "def stronger(c, k): return c * k": "gets lighter",
+        "def stronger(c, k): return c + np.array([0, k, k])": "red and yellow",
+        "def stronger(c, k): return c[..., 1:] * k": "in front of them",
+        "def stronger(c, k): return c * np.sqrt([1, k, k])": "a length",
+        "def stronger(c, k): return c": "L stays",
+    },
+}
+# What a student has at hand who takes `colorfulness` apart (07.2): the formula, with the two places left open.
+HELPERS = """
+def of(rgb, f, g):
+    r, green, b = np.moveaxis(rgb.astype(float), -1, 0)
+    rg, yb = f(r - green), g((r + green) / 2 - b)
+    return np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
+"""
+
+
+def read(path):
+    """The exercises of a notebook: number -> blank, check and solution (sources), and the cells before it."""
+    found, before, cells = {}, [], jupytext.read(path).cells
+    for i, cell in enumerate(cells):
+        tags = cell.metadata.get("tags", [])
+        if "exercise" in tags:
+            after = next(j for j in range(i + 1, len(cells)) if "check" not in cells[j].metadata.get("tags", []))
+            folded = re.search(r"<details>.*?</details>", cells[after].source, re.DOTALL)
+            solution = re.search(r"```python\n(.*?)```", folded.group(), re.DOTALL)
+            check = "\n".join(c.source for c in cells[i + 1 : after])
+            name = f"{path.name[:2]}.{len(found) + 1}"
+            found[name] = SimpleNamespace(
+                blank=cell.source, check=check, solution=solution.group(1), before=tuple(before)
+            )
+        elif cell.cell_type == "code" and "check" not in tags:
+            before.append(cell.source)
+    return found
+
+
+def used(source):
+    """The global names that a source reads."""
+
+    def read_in(table):
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
+                yield symbol.get_name()
+        for child in table.get_children():
+            yield from read_in(child)
+
+    loops = [node.target for node in ast.walk(ast.parse(source)) if isinstance(node, ast.comprehension)]
+    own = {name.id for target in loops for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return set(read_in(symtable.symtable(source, "cells", "exec"))) - own  # from 3.12 on they count as the cell's
+
+
+def needed(before, source, given):
+    """Those top-level statements of the cells `before` that `source` needs, where the names `given` are there."""
+    there = set(given) | set(dir(builtins))
+    wanted, kept = used(source) - there, []
+    for statement in reversed([s for cell in before for s in ast.parse(cell).body]):
+        table = symtable.symtable(ast.unparse(statement), "cells", "exec")
+        bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+        if bound & wanted:
+            kept.append(statement)
+            if not isinstance(statement, ast.For | ast.If | ast.With | ast.AugAssign):
+                wanted -= bound
+            wanted |= used(ast.unparse(statement)) - there
+    return ast.Module(kept[::-1], type_ignores=[])
+
+
+EXERCISES = {name: exercise for path in NOTEBOOKS for name, exercise in read(path).items()}
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """What no exercise makes for itself: the settings of the setup cell, and a model that answers at once."""
+    import keras
+
+    image = keras.Input((64, 64, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", activation="tanh")(image))
+    folder = tmp_path_factory.mktemp("exercises")
+    chosen = settings.load("sample", data_folder=folder / "data", results_folder=folder / "results")
+    return {"settings": chosen, "model": model}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_an_exercise_knows_right_from_wrong(name, given, capsys, monkeypatch):
+    exercise = EXERCISES[name]
+    everything = "\n".join([exercise.blank, exercise.check, exercise.solution, HELPERS, *MISTAKES[name]])
+    start = dict(given)
+    exec(compile(needed(exercise.before, everything, given), f"notebook {name[:2]}", "exec"), start)
+    hints, met = set(), set()
+    of_the_module = exercises.check
+
+    def check(answer, right, *pairs, otherwise="", **options):
+        hints.update(text for _, text in pairs)
+        hints.update({otherwise} - {""})
+        return of_the_module(answer, right, *pairs, otherwise=otherwise, **options)
+
+    monkeypatch.setattr(exercises, "check", check)
+
+    def answered(code):
+        space = dict(start)
+        for source in (exercise.blank, HELPERS, code, exercise.check):
+            capsys.readouterr()
+            exec(compile(source, name, "exec"), space)
+        return capsys.readouterr().out
+
+    assert answered("").count("Not yet") == len(answered("").splitlines()), "unfilled, it prints that and no more"
+    right = answered(exercise.solution)
+    assert "Right." in right and "again" not in right
+    for code, hint in MISTAKES[name].items():
+        said = answered(code)
+        assert "Try again." in said and hint in said, f"{code}\n{said}"
+        met |= {text for text in hints if text in said}
+    assert met == hints, "each hint has a mistake above that meets it"
+
+
+def test_each_notebook_has_two_or_three_and_they_span_the_kinds():
+    for path in NOTEBOOKS:
+        assert 2 <= len(read(path)) <= 3, path.name
+    assert set(MISTAKES) == set(EXERCISES)
+    text = "\n".join(path.read_text() for path in NOTEBOOKS)
+    for kind in ("predict, then run", "change λ and explain the map", "write Eq. 3 yourself"):
+        assert kind in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "says"),
+    [
+        (..., 1, "Not yet"),
+        (None, 1, "Not yet"),
+        ([1, ...], [1, 2], "Not yet"),
+        (2, 2, "Right"),
+        (2.0001, 2, "Right"),
+        ([1, 2], (1, 2), "Right"),
+        ("b", "b", "Right"),
+        (True, True, "Right"),
+        (3, lambda n: n > 2, "Right"),
+        (2.1, 2, "Try again. no"),
+        ([2, 2], 2, "Try again. no"),
+        ("2", 2, "Try again. no"),
+        (float("nan"), 2, "Try again. no"),
+        (7, 2, "Try again. seven"),
+        (-1, 2, "Try again. below"),
+    ],
+)
+def test_check(answer, right, says, capsys):
+    exercises.check(
+        answer, right, (7, "seven"), (lambda n: not isinstance(n, str) and n == -1, "below"), otherwise="no"
+    )
+    assert capsys.readouterr().out.startswith(says)

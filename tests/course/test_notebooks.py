@@ -1,0 +1,191 @@
+"""The notebooks' own checks: both halves paired, executed in order, small, and with cells that nbval compares."""
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from colorlib import ColorlibError, settings
+from colorlib.course import notebooks
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NAMES = [
+    "01_download_and_split",
+    "02_lab_preprocessing",
+    "03_color_prior",
+    "04_train_baseline",
+    "05_train_rebalanced",
+    "06_train_efficientnet",
+    "07_compare_models",
+    "08_colorize_your_photos",
+]
+LESSONS = sorted(FOLDER.glob("0*.py"))  # the halves that are edited
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code" and c.source.strip()]
+
+
+def outline(notebook):
+    return [(c.cell_type, c.source, sorted(c.metadata.get("tags", []))) for c in notebook.cells]
+
+
+def test_the_series_is_complete():
+    assert [path.stem for path in NOTEBOOKS] == NAMES
+
+
+@every_notebook
+def test_both_halves_carry_the_same_cells(path):
+    assert outline(jupytext.read(path.with_suffix(".py"))) == outline(nbformat.read(path, as_version=4)), (
+        f"{path.name} and its .py differ: run `make sync` after editing either half"
+    )
+
+
+@every_notebook
+def test_executed_in_order_and_without_error(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+
+
+@every_notebook
+def test_small_and_free_of_machine_paths(path):
+    text = path.read_text()
+    assert path.stat().st_size < 1_000_000
+    assert not re.findall(r"(?:/(?:home|root|work|Users|tmp)/|site-packages|ipykernel_\d)[^\"]{0,60}", text)
+
+
+@every_notebook
+def test_nbval_compares_at_least_three_cells(path):
+    compared = [c for c in code_cells(path) if "nbval-check-output" in c.metadata.get("tags", [])]
+    assert len(compared) >= 3
+    for cell in compared:
+        assert any(o.output_type in ("stream", "execute_result") for o in cell.outputs), cell.source
+
+
+@every_lesson
+def test_the_form_of_a_lesson(path):
+    cells = jupytext.read(path).cells
+    setup = next(cell for cell in cells if cell.cell_type == "code")
+    first, last = cells[0].source, cells[-1].source
+    assert f"/blob/main/notebooks/{path.stem}.ipynb)" in first.splitlines()[0], "the badge points to its own file"
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    parts = [r"\[!\[Open In Colab", "# ", r"\*\*What you will learn\*\*", r"\*\*What it needs\.\*\*", "## "]
+    parts += ["## Exercises", "## What we saw"]
+    places = [re.search(rf"^{part}", prose, re.MULTILINE) for part in parts]
+    assert all(places), parts[places.index(None)]
+    assert [place.start() for place in places] == sorted(place.start() for place in places), "in this order"
+    assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1, "one H1"
+    goals = re.search(r"\*\*What you will learn\*\*\s+((?:^- .*\n(?:^  .*\n)*)+)", first + "\n", re.MULTILINE)
+    assert len(re.findall(r"^- ", goals.group(1), re.MULTILINE)) == 3, "three goals"
+    assert "GPU" in first and all(word in first.lower() for word in ("sample", "classroom", "paper", "minute"))
+    assert cells.index(setup) == 1, "the setup cell comes right after"
+    assert setup.source == next(cell for cell in jupytext.read(LESSONS[0]).cells if cell.cell_type == "code").source
+    index = LESSONS.index(path)
+    following = NAMES[index + 1] if index + 1 < len(NAMES) else "04_train_baseline"  # the last leads back to training
+    assert re.search(rf"Next:?(\*\*)?:? .*\({following}\.ipynb\)", last, re.DOTALL), "the next notebook"
+    recap = next(i for i, cell in enumerate(cells) if "## What we saw" in cell.source)
+    shown = [cell.source for cell in cells[recap:] if cell.cell_type == "code"]
+    assert any("print(f" in source for source in shown), "a recap in numbers that the notebook computes"
+
+
+@every_lesson
+def test_code_cells_are_short(path):
+    code = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    for source in code[1:]:
+        lines = source.splitlines()
+        assert len(lines) <= 15, f"a code cell of {len(lines)} lines:\n{source}"
+        assert max(map(len, lines)) <= 110, f"a line that Colab cuts off:\n{max(lines, key=len)}"
+
+
+@every_lesson
+def test_after_a_function_or_a_formula_comes_a_cell_that_runs_it(path):
+    cells = jupytext.read(path).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    for i, cell in enumerate(code):
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+                near = "\n".join(after.source for after in code[i : i + 3])
+                assert len(re.findall(rf"\b{node.name}\b", near)) > 1, f"{node.name} is defined and not run"
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "markdown" and "$$" in cell.source:
+            assert cells[i + 1].cell_type == "code", f"a formula without its code:\n{cell.source}"
+
+
+@every_lesson
+def test_it_says_where_it_reads_the_paper_differently(path):
+    notes = re.findall(r"^.*What the paper says.*$", path.read_text(), re.MULTILINE)
+    assert notes
+    for note in notes:
+        assert re.match(r"# > \*\*What the paper says, and what we do\.?\*\*", note), note
+
+
+@every_notebook
+def test_no_output_is_over_its_size(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            assert len(str(data)) < 300_000, f"an output of {len(str(data)):,} characters:\n{cell.source}"
+            text = output.get("text", "" if len(data) > 1 else data.get("text/plain", ""))
+            assert len(text.splitlines()) <= 40, f"{len(text.splitlines())} lines of output:\n{cell.source}"
+
+
+GLOSSARY = FOLDER / "GLOSSARY.md"
+
+
+def anchors(page):
+    """The anchors that GitHub gives a page's headings of the third level."""
+    headings = re.findall(r"^### (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@every_lesson
+def test_links_lead_somewhere(path):
+    prose = "\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "markdown")
+    linked = re.findall(r"GLOSSARY\.md#([^)\s]*)\)", prose)
+    assert len(linked) >= 2, "words of the course are linked to the glossary"
+    assert len(linked) == len(set(linked)), "at the first use alone"
+    for name in re.findall(r"\]\(([\w-]+\.ipynb)\)", prose):
+        assert (FOLDER / name).exists(), name
+    if not GLOSSARY.exists():
+        pytest.skip("the glossary is not there yet")
+    assert set(linked) <= anchors(GLOSSARY), set(linked) - anchors(GLOSSARY)
+
+
+def test_every_word_of_the_glossary_is_met():
+    if not GLOSSARY.exists():
+        pytest.skip("the glossary is not there yet")
+    text = "\n".join(path.read_text() for path in LESSONS)
+    assert not [word for word in sorted(anchors(GLOSSARY)) if f"GLOSSARY.md#{word})" not in text]
+
+
+@pytest.fixture
+def two_notebooks(tmp_path, monkeypatch):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+
+    def write(name, *cells):
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        nbformat.write(book, folder / name)
+
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    write("01_good.ipynb", "import os", "print(os.environ['COLORLIB_IMAGE_SIZE'])")
+    write("02_bad.ipynb", "x = 1", "x / 0", "print('never')")
+    return settings.load("sample", image_size=32, results_folder=tmp_path / "results")
+
+
+def test_a_failing_cell_stops_the_series_and_is_named(two_notebooks, capsys):
+    with pytest.raises(ColorlibError) as caught:
+        notebooks.run_all(two_notebooks)
+    for part in ("02_bad.ipynb", "code cell 2", "x / 0", "ZeroDivisionError", "division by zero"):
+        assert part in str(caught.value)
+    printed = capsys.readouterr().out
+    assert "01_good" in printed and "failed" in printed
+    copy = nbformat.read(two_notebooks.results_folder / "notebooks" / "01_good.ipynb", as_version=4)
+    assert copy.cells[1].outputs[0].text == "32\n"
