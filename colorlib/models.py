@@ -13,12 +13,12 @@ Keras alone, so that the models run on every backend of Keras.
 
 import contextlib
 import math
-import os
 import random
 import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from colorlib import ColorlibError
@@ -29,6 +29,7 @@ _EFFICIENTNET_TAPS = (*(f"block{i}a_expand_activation" for i in (2, 3, 4, 6)), "
 _TAPS = {
     "vgg16": ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"),
     **{f"efficientnetb{i}": _EFFICIENTNET_TAPS for i in range(8)},
+    "efficientnetlite0": _EFFICIENTNET_TAPS,
     "mobilenet": ("conv_pw_1_relu", "conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu"),
 }
 
@@ -53,7 +54,7 @@ def taps(backbone: str) -> tuple[str, ...]:
 
 def build_colorizer(
     backbone: str,
-    weights: str | Path | None = "imagenet",
+    weights: str | Path | None = None,
     image_size: int = 224,
     dropout: float = 0.0,
     head_stride: int = 1,
@@ -63,10 +64,11 @@ def build_colorizer(
 ) -> keras.Model:
     """A Functional model from L, (batch, size, size, 1) in [0, 1], to ab, (batch, size, size, 2) in [-1, 1], float32.
 
-    backbone: "vgg16", "efficientnetb0" … "efficientnetb7" or "mobilenet" (α = 0.75). It is frozen: not trainable, and
-        its batch normalisation always in inference mode. In the model it is the layer named "backbone".
-    weights: of the backbone. "imagenet" (downloaded once to Keras' folder), None or "none" (random), or the path of a
-        weights file for `keras.applications`, which is used exactly as the downloaded one would be.
+    backbone: "vgg16", "efficientnetb0" … "efficientnetb7", "efficientnetlite0" or "mobilenet" (α = 0.75). It is
+        frozen: not trainable, and its batch normalisation always in inference mode. In the model it is the layer named
+        "backbone".
+    weights: of the backbone, the path of a file: Keras' own .h5 (without the classifier) or an .npz as `data/weights`
+        holds them; see `sources.weights.resolve`. None: random.
     dropout: rate of the one SpatialDropout2D after the 1×1 convolution; 0 leaves it out.
     head_stride: 1 is the paper's head at full size. 2 or 4 leaves out the rungs above half or quarter size; the head
         stands there, and its ab are upsampled.
@@ -133,21 +135,28 @@ def _policy(name):
         keras.config.set_dtype_policy(before)
 
 
+# What each family of backbones was trained on, of L in [0, 1]: scale and offset.
+_PREPARED = {
+    "vgg16": (255.0, [-103.939, -116.779, -123.68]),  # 0 … 255 minus the mean color, blue first (Caffe)
+    "mobilenet": (2.0, -1.0),  # -1 … 1
+    "efficientnetlite0": (255 / 128, -127 / 128),  # (RGB - 127) / 128
+}
+
+
 def _prepared(lightness, backbone):
     """L in [0, 1], one channel -> what the backbone was trained on, three channels. In float32 under any policy."""
     x = layers.Concatenate(name="gray_as_rgb", dtype="float32")([lightness] * 3)
-    if backbone == "vgg16":  # 0 … 255 minus the mean color, blue first (Caffe)
-        return layers.Rescaling(255.0, [-103.939, -116.779, -123.68], name="prepared", dtype="float32")(x)
-    if backbone == "mobilenet":  # -1 … 1
-        return layers.Rescaling(2.0, -1.0, name="prepared", dtype="float32")(x)
-    return layers.Rescaling(255.0, name="prepared", dtype="float32")(x)  # 0 … 255: EfficientNet rescales by itself
+    scale, offset = _PREPARED.get(backbone, (255.0, 0.0))  # 0 … 255: EfficientNetB0 … B7 rescale by themselves
+    return layers.Rescaling(scale, offset, name="prepared", dtype="float32")(x)
 
 
 def _frozen_backbone(backbone, weights, size, names):
     """The model from a prepared image (size, size, 3) to the list of the five tapped features, finest first."""
-    net = _application(backbone, weights, size)
+    net = _network(backbone, size)
+    if weights is not None:
+        _load(net, Path(weights), backbone)
     tapped = [net.get_layer(name).output for name in names]
-    if backbone.startswith("efficientnet"):
+    if backbone.startswith("efficientnetb"):
         # Keras inserts a second rescaling only for weights == "imagenet": with the same weights from a file the
         # network would be fed other numbers, and nothing would tell. So it is always ours, normalisation to stem.
         normalize = next(layer for layer in net.layers if isinstance(layer, layers.Normalization))
@@ -164,68 +173,83 @@ def _frozen_backbone(backbone, weights, size, names):
     return features
 
 
-def _application(backbone, weights, size):
-    """The network of `keras.applications`, without its classifier, the weights in it."""
-    create, changes = _creator(backbone)
-    arguments = dict(include_top=False, input_shape=(size, size, 3), **changes)
-    if weights == "imagenet" and backbone == "mobilenet" and size != 224:
-        # Keras would ask for one of four files, by the size; we take the one of 224 for every size, so that a model
-        # rebuilt at another size has the same backbone.
-        net = create(weights=None, **arguments)
-        net.set_weights(_application(backbone, weights, 224).get_weights())
-        return net
-    if weights == "imagenet":
-        try:
-            return create(weights="imagenet", **arguments)
-        except (
-            Exception
-        ) as error:  # Keras raises plain Exception where a download fails, and ValueError or OSError else
-            raise ColorlibError(_missing(backbone, error)) from error
-    net = create(weights=None, **arguments)
-    if weights not in (None, "none"):
-        if not Path(weights).is_file():
-            raise ColorlibError(
-                f'No weights file {str(weights)!r}. Give the path of a file, "imagenet", or "none" for random weights.'
-            )
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "error", UserWarning
-                )  # newer Keras skips a layer that is not in the file, and warns
-                net.load_weights(weights)
-        except Exception as error:
-            raise ColorlibError(
-                f"The weights file {str(weights)!r} does not fit {backbone} without its classifier: it is of another "
-                f"architecture, or broken. Keras says: {_first_line(error)}"
-            ) from error
-    return net
+def _network(backbone, size):
+    """The backbone's network without its classifier, its weights random."""
+    if backbone == "efficientnetlite0":
+        return _efficientnet_lite0(size)
+    create, options = {
+        "vgg16": (keras.applications.VGG16, {}),
+        "mobilenet": (keras.applications.MobileNet, {"alpha": 0.75}),
+    }.get(backbone) or (getattr(keras.applications, backbone.replace("efficientnetb", "EfficientNetB")), {})
+    return create(weights=None, include_top=False, input_shape=(size, size, 3), **options)
 
 
-def _creator(backbone):
-    if backbone == "vgg16":
-        return keras.applications.VGG16, {}
-    if backbone == "mobilenet":
-        return keras.applications.MobileNet, {"alpha": 0.75}
-    return getattr(keras.applications, backbone.replace("efficientnetb", "EfficientNetB")), {}
+# EfficientNet-Lite0 is B0 without squeeze-and-excitation, and with ReLU6 in place of swish. Its stages, after Google's
+# efficientnet/lite (Apache 2.0): repeats, kernel, stride, expansion, filters.
+_LITE0_STAGES = (
+    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
+    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+)
 
 
-def _missing(backbone, error):
-    file = {
-        "vgg16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "mobilenet": "mobilenet_7_5_224_tf_no_top.h5",
-    }.get(backbone, f"{backbone}_notop.h5")
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
-    return (
-        f"The ImageNet weights of {backbone} could not be had: {_first_line(error)} Keras looks for {folder / file} "
-        "and downloads it when it is not there, or not whole. Connect to the network and try again, or bring the file "
-        'there from another machine. To go on with random weights, which learn far less, ask for weights="none" '
-        "(COLORLIB_WEIGHTS=none)."
-    )
+def _efficientnet_lite0(size):
+    """EfficientNet-Lite0 without its classifier, for images as (RGB - 127) / 128. Layers are named as in B0."""
+    image = keras.Input((size, size, 3))
+    x = _convolved_relu6(layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="stem_conv"), image)
+    for stage, (repeats, kernel, stride, expansion, filters) in enumerate(_LITE0_STAGES, 1):
+        for i in range(repeats):
+            x = _inverted_residual(x, f"block{stage}{'abcd'[i]}", kernel, 1 if i else stride, expansion, filters)
+    x = _convolved_relu6(layers.Conv2D(1280, 1, use_bias=False, name="top_conv"), x)
+    return keras.Model(image, x, name="efficientnetlite0")
 
 
-def _first_line(error):
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else ''}".rstrip(".") + "."
+def _inverted_residual(x, name, kernel, stride, expansion, filters):
+    """Widened by a 1×1 convolution, filtered channel by channel, narrowed again; added to its input where both fit."""
+    shortcut = x
+    if expansion > 1:
+        x = _convolved_relu6(layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}_expand_conv"), x)
+    depthwise = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_dwconv")
+    x = _convolved_relu6(depthwise, x)
+    x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(x)
+    x = layers.BatchNormalization(name=f"{name}_project_bn")(x)
+    return layers.Add(name=f"{name}_add")([x, shortcut]) if x.shape == shortcut.shape else x
+
+
+def _convolved_relu6(convolution, x):
+    """The convolution, batch normalisation and ReLU6, the three of one name."""
+    name = convolution.name.removesuffix("dwconv").removesuffix("conv")
+    return layers.ReLU(6.0, name=f"{name}activation")(layers.BatchNormalization(name=f"{name}bn")(convolution(x)))
+
+
+def _load(net, path, backbone):
+    """Weights into a network: of Keras' own .h5, or of an .npz as `data/weights` holds them."""
+    if not path.is_file():
+        raise ColorlibError(f"No weights file {str(path)!r}. Give the path of a file, or None for random weights.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # newer Keras skips a layer that is not in the file, and warns
+            if path.suffix == ".npz":
+                _load_npz(net, path)
+            else:
+                net.load_weights(path)
+    except Exception as error:  # whatever h5py, zipfile and Keras raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ColorlibError(
+            f"The weights file {str(path)!r} does not fit {backbone} without its classifier: it is of another "
+            f"architecture, or broken. {type(error).__name__}: {reason}"
+        ) from error
+
+
+def _load_npz(net, path):
+    """Arrays named "<layer>/<variable>", of any float type, or int8 with a scale for each channel in "<…>/scale"."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    variables = {f"{layer.name}/{variable.name}": variable for layer in net.layers for variable in layer.variables}
+    scales = {name for name in arrays if name.endswith("/scale")}
+    if missing := variables.keys() ^ (arrays.keys() - scales):
+        raise ValueError(f"the file and the network differ in {min(missing)}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name].astype(np.float32) * arrays.get(f"{name}/scale", np.float32(1)))
 
 
 def _ladder(tapped, dropout, finest, light=False):

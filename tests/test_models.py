@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from colorlib import ColorlibError, models
+from colorlib.sources import weights
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +23,7 @@ BACKBONE_PARAMETERS = {
     "efficientnetb0": 4_049_571,
     "efficientnetb7": 64_097_687,
     "mobilenet": 1_832_976,
+    "efficientnetlite0": 4_652_008 - 1_281_000 + 42_016,  # as published, less the classifier; moving statistics
 }
 
 
@@ -53,6 +54,7 @@ def ladder_parameters(widths, head_from):
         ("vgg16", 224, [(224, 64), (112, 128), (56, 256), (28, 512), (14, 512)]),
         ("efficientnetb0", 64, [(32, 96), (16, 144), (8, 240), (4, 672), (2, 1280)]),
         ("efficientnetb7", 224, [(112, 192), (56, 288), (28, 480), (14, 1344), (7, 2560)]),
+        ("efficientnetlite0", 224, [(112, 96), (56, 144), (28, 240), (14, 672), (7, 1280)]),
         ("mobilenet", 128, [(64, 48), (32, 96), (16, 192), (8, 384), (4, 768)]),
     ],
 )
@@ -133,6 +135,7 @@ def test_half_precision_in_the_backbone_alone():
         ("vgg16", (-103.939, -116.779, -123.68), (23.561, 10.721, 3.82), (151.061, 138.221, 131.32)),
         ("efficientnetb0", (0, 0, 0), (127.5, 127.5, 127.5), (255, 255, 255)),
         ("mobilenet", (-1, -1, -1), (0, 0, 0), (1, 1, 1)),
+        ("efficientnetlite0", (-127 / 128,) * 3, (0.5 / 128,) * 3, (1, 1, 1)),
     ],
 )
 def test_what_the_backbone_is_fed(backbone, black, gray, white):
@@ -141,11 +144,13 @@ def test_what_the_backbone_is_fed(backbone, black, gray, white):
     model = models.build_colorizer(backbone, None, 32)
     fed = keras.Model(model.input, model.get_layer("prepared").output)(L)
     np.testing.assert_allclose(fed[0, 0, :3], [black, gray, white], atol=2e-5)
+    if backbone == "efficientnetlite0":
+        return  # not one of Keras' own
     module = getattr(keras.applications, {"efficientnetb0": "efficientnet"}.get(backbone, backbone))
     np.testing.assert_allclose(fed, module.preprocess_input(np.repeat(L * 255, 3, axis=-1)), atol=2e-5)
 
 
-@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "efficientnetlite0", "mobilenet"])
 def test_the_backbone_is_frozen(backbone):
     model = models.build_colorizer(backbone, None, 32, dropout=0.2, seed=1)
     frozen = model.get_layer("backbone")
@@ -179,7 +184,7 @@ def test_stem_takes_three_channels():
     assert body.get_layer("stem_conv").kernel.shape == (3, 3, 3, 32)
 
 
-def test_pretrained_and_file_are_fed_alike(tmp_path, monkeypatch):
+def test_a_file_s_efficientnet_is_fed_as_the_downloaded_one(tmp_path, monkeypatch):
     """The trap: Keras rescales a second time only for weights == "imagenet". A file stands in for the download."""
     net = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
     normalize = next(layer for layer in net.layers if isinstance(layer, keras.layers.Normalization))
@@ -187,35 +192,30 @@ def test_pretrained_and_file_are_fed_alike(tmp_path, monkeypatch):
     normalize.set_weights([np.array(mean), np.array(deviation), np.array(0)])
     file = str(tmp_path / "random.weights.h5")
     net.save_weights(file)
-    asked = []
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *args, **kw: asked.append(name) or file)
-
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda name, *args, **kw: file)
     L = lightness(32)
-    models_of = {w: models.build_colorizer("efficientnetb0", w, 32, seed=1) for w in ("imagenet", file)}
-    assert asked == ["efficientnetb0_notop.h5"]
-    np.testing.assert_array_equal(*(model(L) for model in models_of.values()))
     reference = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(32, 32, 3))
     outputs = [reference.get_layer(name).output for name in models.taps("efficientnetb0")]
     expected = keras.Model(reference.input, outputs)(np.repeat(L * 255, 3, axis=-1))
-    for ours, keras_own in zip(tapped(models_of[file])(L), expected, strict=True):
+    for ours, keras_own in zip(tapped(models.build_colorizer("efficientnetb0", file, 32))(L), expected, strict=True):
         np.testing.assert_array_equal(ours, keras_own)
     # The stem itself sees (x - mean) / deviation: the check that the reference is what ImageNet's networks want.
     stem = keras.Model(reference.input, reference.get_layer("stem_conv_pad").input)(np.repeat(L * 255, 3, axis=-1))
     np.testing.assert_allclose(stem, (L - mean) / deviation, atol=1e-4)
 
 
-@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "efficientnetlite0", "mobilenet"])
 def test_save_rebuild_predict(backbone, tmp_path):
     L = lightness(32)
     settings = {"image_size": 32, "dropout": 0.2, "head_stride": 2, "seed": 3}
-    model = models.build_colorizer(backbone, "none", **settings)
+    model = models.build_colorizer(backbone, None, **settings)
     for name, variable in models.trained_variables(model).items():  # as if trained
         if "seed_generator" not in name:
             variable.assign(variable + 0.01)
     expected = model(L)
     kept = {name: np.array(variable) for name, variable in models.trained_variables(model).items()}
 
-    rebuilt = models.build_colorizer(backbone, "none", **settings)
+    rebuilt = models.build_colorizer(backbone, None, **settings)
     assert list(models.trained_variables(rebuilt)) == list(kept) and len(set(kept)) == len(kept)
     assert not np.array_equal(rebuilt(L), expected)
     for name, variable in models.trained_variables(rebuilt).items():
@@ -226,44 +226,29 @@ def test_save_rebuild_predict(backbone, tmp_path):
         model.save(tmp_path / "whole.keras")
         np.testing.assert_array_equal(keras.models.load_model(tmp_path / "whole.keras")(L), expected)
     model.save_weights(tmp_path / "all.weights.h5")
-    other = models.build_colorizer(backbone, "none", **{**settings, "seed": 4})
+    other = models.build_colorizer(backbone, None, **{**settings, "seed": 4})
     other.load_weights(tmp_path / "all.weights.h5")
     np.testing.assert_array_equal(other(L), expected)
 
 
-def test_real_pretrained_weights(shared, tmp_path, monkeypatch):
-    """MobileNet's own: the one file of 224 serves every size, the download's and the path's models are the same."""
+def test_mobilenet_s_one_file_serves_every_size(shared):
     real = shared / "weights/mobilenet_7_5_224_tf_no_top.h5"
-    (tmp_path / "models").mkdir()
-    shutil.copy(real, tmp_path / "models")
-    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path), raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     L = lightness(128)
-    model = models.build_colorizer("mobilenet", "imagenet", 128, seed=1)
-    np.testing.assert_array_equal(model(L), models.build_colorizer("mobilenet", real, 128, seed=1)(L))
     reference = keras.applications.MobileNet(
         include_top=False, alpha=0.75, weights=str(real), input_shape=(128, 128, 3)
     )
     expected = reference(np.repeat(L * 2 - 1, 3, axis=-1))
-    np.testing.assert_array_equal(tapped(model)(L)[-1], expected)
+    np.testing.assert_array_equal(tapped(models.build_colorizer("mobilenet", real, 128))(L)[-1], expected)
 
 
-def test_weights_that_cannot_be_had(monkeypatch, tmp_path):
-    def no_network(name, origin, *args, **kw):
-        raise Exception(f"URL fetch failure on {origin}: None -- [Errno -2] Name or service not known")
-
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", no_network)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    for backbone, file in [
-        ("vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
-        ("efficientnetb0", "efficientnetb0_notop.h5"),
-        ("mobilenet", "mobilenet_7_5_224_tf_no_top.h5"),
-    ]:
-        with pytest.raises(ColorlibError) as caught:
-            models.build_colorizer(backbone, "imagenet", 32)
-        message = str(caught.value)
-        assert str(tmp_path / "models" / file) in message
-        assert "Name or service not known" in message and "COLORLIB_WEIGHTS=none" in message
+def test_lite0_gives_the_published_network_s_features(shared):
+    """Against the published PyTorch network's own output for scikit-image's astronaut, at the box's half precision."""
+    published = np.load(shared / "reference/efficientnet_lite0_outputs.npz")
+    net = models.build_colorizer("efficientnetlite0", weights.resolve("box", "efficientnetlite0").path, 128)
+    rgb = (published["rgb"].astype("float32").reshape(1, 128, 128, 3) - 127) / 128
+    top = net.get_layer("backbone")(rgb)[-1]
+    error = np.sqrt(np.mean((top - published["top"]) ** 2) / np.mean(published["top"] ** 2))
+    assert error < 0.006
 
 
 def test_weights_files_that_do_not_fit(tmp_path):
@@ -275,6 +260,11 @@ def test_weights_files_that_do_not_fit(tmp_path):
             models.build_colorizer("mobilenet", tmp_path / f"{name}.weights.h5", 32)
     with pytest.raises(ColorlibError, match="does not fit efficientnetb0"):
         models.build_colorizer("efficientnetb0", tmp_path / "narrow.weights.h5", 32)
+    np.savez(tmp_path / "part.npz", **{"stem_conv/kernel": np.zeros((3, 3, 3, 32), "float16")})
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "part.npz").read_bytes()[:99])
+    for name in ("part", "cut"):
+        with pytest.raises(ColorlibError, match="does not fit efficientnetlite0"):
+            models.build_colorizer("efficientnetlite0", tmp_path / f"{name}.npz", 32)
     with pytest.raises(ColorlibError, match=r"No weights file 'nowhere.h5'"):
         models.build_colorizer("mobilenet", "nowhere.h5", 32)
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 import tiny_run
 
 from colorlib import ColorlibError, settings, training
-from colorlib.runs.checkpoint import unpack
 from colorlib.runs import run as runs
+from colorlib.runs.checkpoint import unpack
 from colorlib.sources import files
 
 STEPS_PER_EPOCH = 2
