@@ -58,7 +58,7 @@ class Credit:
     address: str  # where the photograph was published, "" if the package does not say
 
 
-# What the PyPI packages say: scikit-image in the docstrings of `skimage.data`, scikit-learn in datasets/images/README.txt
+# What the PyPI packages say: scikit-image in the docstrings of `skimage.data`, scikit-learn in datasets/images/README
 # (danielbuechele for the flower too, but the address there is vultilion's). matplotlib's file names its source in its
 # JPEG comment; the portrait is an official one, and so in the public domain.
 PYTHON = {
