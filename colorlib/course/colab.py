@@ -1,7 +1,6 @@
 """Google Colab and the setup of every notebook: what lasts, which accelerator. Nothing else names `google.colab`."""
 
 import contextlib
-import dataclasses
 import importlib.metadata
 import importlib.util
 import os
@@ -12,7 +11,7 @@ from packaging.requirements import Requirement
 
 from colorlib import ColorlibError
 from colorlib import settings as settings_module
-from colorlib.settings import Settings
+from colorlib.settings import Settings, is_colab
 from colorlib.sources import files as local_files
 
 FIGURE_DPI = 80  # of figures inside notebooks, which stay under 1 MB
@@ -26,14 +25,6 @@ TRAINING_TAKES = {
     "classroom": ("about 12 minutes", "half an hour to two hours"),
     "paper": ("about 3 hours", "a day to a day and a half"),
 }
-
-
-def is_colab() -> bool:
-    """Whether this Python runs on Google Colab."""
-    try:
-        return importlib.util.find_spec("google.colab") is not None
-    except (ModuleNotFoundError, ValueError):  # no package `google`, or one that was put together by hand
-        return False
 
 
 def mount_drive() -> Path:
@@ -141,18 +132,18 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
             mount_drive()
         except ColorlibError as error:
             refused = str(error)
-    settings = settings_module.load(profile, on_colab=on_colab, data=data)
+    settings = settings_module.load(profile, data=data)
     gpu = accelerator()
     _small_figures()
     if local_files.on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
-        settings = dataclasses.replace(settings, data_folder=local_files.DRIVE.parent / "colorlib-data")
+        settings = settings.replace(data_folder=local_files.DRIVE.parent / "colorlib-data")
     print(f"Profile      {settings.profile}")
     print(f"Data         {_data_name(settings)}")
     print(f"Results      {_results_name(settings)}")
     print(f"Accelerator  {gpu or _without_gpu(settings, on_colab)}")
     if on_colab and drive and not refused:
         try:
-            settings = dataclasses.replace(settings, keep_folder=lasting_folder(_name_on_drive(settings)))
+            settings = settings.replace(keep_folder=lasting_folder(_name_on_drive(settings)))
         except ColorlibError as error:
             refused = str(error)
     if refused:
@@ -190,8 +181,7 @@ def _data_name(settings: Settings) -> str:
 def _name_on_drive(settings: Settings) -> str:
     """Trainings of another profile or of other photos get a folder of their own: each could not go on from the other's
     checkpoints, and would be refused."""
-    own = settings_module.PROFILES[settings.profile].data
-    return settings.profile if settings.data == own else f"{settings.profile}-{Path(settings.data).name}"
+    return settings.profile if settings.own_data else f"{settings.profile}-{settings.data_name}"
 
 
 def _results_name(settings: Settings) -> str:
