@@ -18,8 +18,9 @@ from colorlib import ColorlibError
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "rebalanced", "efficientnet")
 PROFILES = ("sample", "classroom", "paper")
-DATA_SETS = ("sample", "places365", "places365-val", "food101", "imagenet")
+DATA_SETS = ("sample", "places365-val", "places365", "food101", "imagenet")  # of the profiles, and two more
 WEIGHTS = ("box", "imagenet", "none")
+NAMES = {"", *DATA_SETS, *WEIGHTS}  # these name no file or folder
 # The forms of the ladder, as arguments of `models.build_colorizer`.
 FORMS = {
     "paper": {"head_stride": 1, "light": False},  # the head at full size, the ladder as wide as its taps
@@ -28,28 +29,34 @@ FORMS = {
 BACKBONES = ("vgg16", *(f"efficientnetb{i}" for i in range(8)), "efficientnetlite0", "mobilenet")
 
 # The commands that a setting concerns.
-TRAINING = ("train", "notebooks", "sync")
+TRAINING = ("train", "notebooks")
 PHOTOS = (*TRAINING, "evaluate")  # those that prepare a split
 ALL = (*PHOTOS, "colorize", "runs")
 
-# What a number must be: in words, and as a test that `nan` fails.
-AT_LEAST_1 = ("at least 1", lambda number: number >= 1)
-AT_LEAST_0 = ("0 or more", lambda number: 0 <= number < math.inf)
-POSITIVE = ("a positive number", lambda number: 0 < number < math.inf)
-SHARE = ("in [0, 1]", lambda number: 0 <= number <= 1)
-SHARE_ABOVE_0 = ("above 0 and at most 1", lambda number: 0 < number <= 1)
-SHARE_BELOW_1 = ("in [0, 1)", lambda number: 0 <= number < 1)
-HALF_TURN = ("in [0, 180]", lambda number: 0 <= number <= 180)
+# What a value must be: in words, and as a test that `nan` fails.
+ANYTHING = ("", lambda value: True)
+AT_LEAST_1 = ("at least 1", lambda value: value >= 1)
+AT_LEAST_0 = ("0 or more", lambda value: 0 <= value < math.inf)
+POSITIVE = ("a positive number", lambda value: 0 < value < math.inf)
+SHARE = ("in [0, 1]", lambda value: 0 <= value <= 1)
+SHARE_ABOVE_0 = ("above 0 and at most 1", lambda value: 0 < value <= 1)
+SHARE_BELOW_1 = ("in [0, 1)", lambda value: 0 <= value < 1)
+HALF_TURN = ("in [0, 180]", lambda value: 0 <= value <= 180)
 
 
-def _setting(paper, commands: tuple, text: str, rule=None, *, choices=(), flag: str = "", **profiles):
+def _one_of(*choices: str) -> tuple:
+    return ", ".join(choices[:-1]) + " or " + choices[-1], choices.__contains__
+
+
+def _setting(default, commands: tuple, text: str, rule: tuple = ANYTHING, flag: str = ""):
     """A field of `Settings`.
 
-    paper: the default, which is the paper profile's; `profiles` has what another one has in its place. text: what it
-    sets, with its unit. rule: what a number must be. flag: where it is not the field's name.
+    default: one value, or one for each of `PROFILES`. text: what it sets, with its unit. rule: what it must be.
+    flag: where it is not the field's name.
     """
-    about = {"commands": commands, "text": text, "rule": rule, "choices": tuple(choices), "flag": flag}
-    return dataclasses.field(default=paper, metadata=about | {"profiles": profiles})
+    values = dict(zip(PROFILES, default if isinstance(default, tuple) else [default] * len(PROFILES), strict=True))
+    about = {"commands": commands, "text": text, "rule": rule, "flag": flag, "defaults": values}
+    return dataclasses.field(default=values["paper"], metadata=about)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,30 +67,25 @@ class Settings:
     folder that is there, become absolute paths. Raises `ColorlibError` naming the first impossible value.
     """
 
-    profile: str = _setting("paper", ALL, "sample, classroom or paper; auto: on Colab classroom, elsewhere sample")
+    profile: str = _setting(PROFILES, ALL, f"{', '.join(PROFILES)}, or auto: on Colab classroom, elsewhere sample")
 
     # Data.
-    data: str = _setting(
-        "places365",
-        ALL,
-        f"{', '.join(DATA_SETS)}, or a folder of photos",
-        sample="sample",
-        classroom="places365-val",
-    )
-    # The paper's 3 %.
-    fraction: float = _setting(0.03, PHOTOS, "share of the data set to take", SHARE_ABOVE_0, sample=1.0, classroom=1.0)
+    data: str = _setting(DATA_SETS[:3], ALL, f"{', '.join(DATA_SETS)}, or a folder of photos")
+    fraction: float = _setting(
+        (1.0, 1.0, 0.03), PHOTOS, "share of the data set to take", SHARE_ABOVE_0
+    )  # the paper's 3 %
     mirror: str = _setting("", PHOTOS, "another address of the archives, or a folder where they already lie")
     data_folder: Path = _setting(ROOT / "data", PHOTOS, "where photos, splits and priors lie")
     results_folder: Path = _setting(None, ALL, "where runs, tables and figures lie", flag="results")
     keep_folder: Path | None = _setting(None, ALL, "a second folder for checkpoints and packed photos, such as Drive")
 
     # Batches.
-    image_size: int = _setting(224, PHOTOS, "side of the images that the models see, in pixels", AT_LEAST_1, sample=64)
-    batch_size: int = _setting(32, PHOTOS, "photos in a step, on each GPU", AT_LEAST_1, sample=16)
-    flip: bool = _setting(True, TRAINING, "mirror every second training photo")  # the paper's
+    image_size: int = _setting((64, 224, 224), PHOTOS, "side of what the models see, in pixels", AT_LEAST_1)
+    batch_size: int = _setting((16, 32, 32), PHOTOS, "photos in a step, on each GPU", AT_LEAST_1)
+    flip: bool = _setting(True, TRAINING, "mirror every second training photo, true or false")  # the paper's
     rotation: float = _setting(20.0, TRAINING, "of training photos, in degrees either way", HALF_TURN)
     upright_epochs: int = _setting(2, TRAINING, "the last epochs, without rotation", AT_LEAST_0)
-    cache: str = _setting("none", PHOTOS, "where decoded photos stay", choices=("none", "memory"), sample="memory")
+    cache: str = _setting(("memory", "none", "none"), PHOTOS, "where decoded photos stay", _one_of("none", "memory"))
 
     # Prior (Eq. 3).
     bin_width: float = _setting(8.0, TRAINING, "side of a bin of the prior, in ab units", POSITIVE)
@@ -91,27 +93,24 @@ class Settings:
     lambda_: float = _setting(0.5, TRAINING, "λ, the share of the uniform density in Eq. 3", SHARE)
 
     # Models.
-    backbone: str = _setting("vgg16", TRAINING, "of baseline and rebalanced", choices=BACKBONES)
+    backbone: str = _setting("vgg16", TRAINING, "of baseline and rebalanced", _one_of(*BACKBONES))
     efficientnet: str = _setting(
-        "efficientnetb7",
-        TRAINING,
-        "the backbone of efficientnet",
-        choices=BACKBONES,
-        sample="efficientnetb0",
-        classroom="efficientnetb0",
+        ("efficientnetb0", "efficientnetb0", "efficientnetb7"), TRAINING, "of efficientnet", _one_of(*BACKBONES)
     )
-    weights: str = _setting("imagenet", ALL, f"of backbones: {', '.join(WEIGHTS)}, a file or a folder", sample="none")
+    weights: str = _setting(
+        ("none", "imagenet", "imagenet"), ALL, f"of the backbones: {', '.join(WEIGHTS)}, a file or a folder"
+    )
     dropout: float = _setting(0.2, TRAINING, "of efficientnet alone", SHARE_BELOW_1)
-    form: str = _setting("paper", TRAINING, "of the ladder", choices=FORMS, sample="fast", classroom="fast")
-    dtype: str = _setting("float32", TRAINING, "Keras' policy", choices=("float32", "mixed_float16", "mixed_bfloat16"))
+    form: str = _setting(("fast", "fast", "paper"), TRAINING, "of the ladder", _one_of(*FORMS))
+    dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))
 
     # Training. In `sample`, 90 steps: each model then beats gray on its training photos, in half a minute.
-    epochs: int = _setting(10, TRAINING, "at the most", AT_LEAST_1, sample=6, classroom=4)
+    epochs: int = _setting((6, 4, 10), TRAINING, "at the most", AT_LEAST_1)
     # On 3,000 photos, three seeds, 1e-3 has validation MSE 0.00961 and 2e-3 0.00958, within the spread.
     learning_rate: float = _setting(2e-3, TRAINING, "of Adam at the start; from there to 0 along a cosine", POSITIVE)
     patience: int = _setting(3, TRAINING, "epochs without a better validation loss before it stops", AT_LEAST_0)
     checkpoint_minutes: float = _setting(10.0, TRAINING, "between two checkpoints", AT_LEAST_0)
-    distribute: str = _setting("none", TRAINING, "mirrored: on all GPUs of a machine", choices=("none", "mirrored"))
+    distribute: str = _setting("none", TRAINING, "mirrored: on all GPUs of a machine", _one_of("none", "mirrored"))
     seed: int = _setting(1, PHOTOS, "of the split, of weights and of batches")
 
     given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)  # names of fields that no default set
@@ -119,11 +118,9 @@ class Settings:
     def __post_init__(self):
         check_choice("profile", self.profile, PROFILES)
         for name, field in FIELDS.items():
-            value, choices, rule = getattr(self, name), field.metadata["choices"], field.metadata["rule"]
-            if choices:
-                check_choice(name, value, choices)
-            if rule and not rule[1](value):
-                _refuse(name, value, rule[0])
+            words, holds = field.metadata["rule"]
+            if not holds(getattr(self, name)):
+                _refuse(name, getattr(self, name), words)
         if self.results_folder is None:
             place = self.profile if self.own_data else self.data_name
             object.__setattr__(self, "results_folder", ROOT / "results" / place)
@@ -131,17 +128,13 @@ class Settings:
             if (folder := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(folder).expanduser().resolve())
         for name in ("data", "mirror", "weights"):
-            if (
-                (text := getattr(self, name))
-                and text not in (*DATA_SETS, *WEIGHTS)
-                and Path(text).expanduser().exists()
-            ):
+            if (text := getattr(self, name)) not in NAMES and Path(text).expanduser().exists():
                 object.__setattr__(self, name, str(Path(text).expanduser().resolve()))
 
     @property
     def own_data(self) -> bool:
         """Whether the data are those of the profile."""
-        return self.data == profile_value("data", self.profile)
+        return self.data == FIELDS["data"].metadata["defaults"][self.profile]
 
     @property
     def data_name(self) -> str:
@@ -170,9 +163,14 @@ class Settings:
 FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
 
 
-def profile_value(name: str, profile: str):
-    """What a field is in a profile, where nothing else is given."""
-    return FIELDS[name].metadata["profiles"].get(profile, FIELDS[name].default)
+def defaults(name: str) -> str:
+    """What a field is where nothing is given, "" for nothing: "10.0", or "sample 6, classroom 4, paper 10"."""
+    if name == "profile":
+        return "auto"
+    values = FIELDS[name].metadata["defaults"]
+    if len(set(values.values())) == 1:
+        return str(values["paper"] or "")
+    return ", ".join(f"{profile} {value}" for profile, value in values.items())
 
 
 def flag(name: str) -> str:
@@ -211,8 +209,8 @@ def load(profile: str = "", **changes) -> Settings:
     values = {name: os.environ.get(variable(name)) for name in FIELDS if name != "profile"}
     values |= {name: value for name, value in changes.items() if value not in (None, "")}
     given = {name: _parsed(name, value) for name, value in values.items() if value not in (None, "")}
-    defaults = {name: profile_value(name, profile) for name in FIELDS}
-    return Settings(**defaults | {"profile": profile} | given, given=frozenset(given))
+    values_of_profile = {name: field.metadata["defaults"][profile] for name, field in FIELDS.items()}
+    return Settings(**values_of_profile | given, given=frozenset(given))
 
 
 def environment(settings: Settings) -> dict[str, str]:
