@@ -73,11 +73,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
     """A flag for every setting that concerns a command."""
-    group = parser.add_argument_group("settings (each also a variable, such as COLORLIB_IMAGE_SIZE)")
+    group = parser.add_argument_group(
+        "settings (each also a variable, such as COLORLIB_IMAGE_SIZE; in brackets: the default)"
+    )
     for name, field in settings.FIELDS.items():
         if command in field.metadata["commands"]:
-            facts = (field.metadata["text"], field.metadata["rule"][0], f"default: {settings.defaults(name)}")
-            text = "; ".join(fact for fact in facts if fact not in ("", "default: ")).replace("%", "%%")
+            text = f"{settings.description(name)} [{settings.defaults(name)}]".replace(" []", "").replace("%", "%%")
             group.add_argument(settings.flag(name), dest=name, metavar=name.strip("_").upper(), help=text)
 
 

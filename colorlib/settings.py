@@ -76,14 +76,16 @@ class Settings:
     )  # the paper's 3 %
     mirror: str = _setting("", PHOTOS, "another address of the archives, or a folder where they already lie")
     data_folder: Path = _setting(ROOT / "data", PHOTOS, "where photos, splits and priors lie")
-    results_folder: Path = _setting(None, ALL, "where runs, tables and figures lie", flag="results")
+    results_folder: Path = _setting(
+        None, ALL, "of runs, tables, figures: results/PROFILE or results/DATA", flag="results"
+    )
     keep_folder: Path | None = _setting(None, ALL, "a second folder for checkpoints and packed photos, such as Drive")
 
     # Batches.
     image_size: int = _setting((64, 224, 224), PHOTOS, "side of what the models see, in pixels", AT_LEAST_1)
     batch_size: int = _setting((16, 32, 32), PHOTOS, "photos in a step, on each GPU", AT_LEAST_1)
-    flip: bool = _setting(True, TRAINING, "mirror every second training photo, true or false")  # the paper's
-    rotation: float = _setting(20.0, TRAINING, "of training photos, in degrees either way", HALF_TURN)
+    flip: bool = _setting(True, TRAINING, "mirror every second training photo: true or false")  # the paper's
+    rotation: float = _setting(20.0, TRAINING, "of training photos, degrees either way", HALF_TURN)
     upright_epochs: int = _setting(2, TRAINING, "the last epochs, without rotation", AT_LEAST_0)
     cache: str = _setting(("memory", "none", "none"), PHOTOS, "where decoded photos stay", _one_of("none", "memory"))
 
@@ -93,24 +95,29 @@ class Settings:
     lambda_: float = _setting(0.5, TRAINING, "λ, the share of the uniform density in Eq. 3", SHARE)
 
     # Models.
-    backbone: str = _setting("vgg16", TRAINING, "of baseline and rebalanced", _one_of(*BACKBONES))
+    backbone: str = _setting("vgg16", TRAINING, "that of baseline and rebalanced", _one_of(*BACKBONES))
     efficientnet: str = _setting(
-        ("efficientnetb0", "efficientnetb0", "efficientnetb7"), TRAINING, "of efficientnet", _one_of(*BACKBONES)
+        ("efficientnetb0", "efficientnetb0", "efficientnetb7"),
+        TRAINING,
+        "the backbone of efficientnet",
+        _one_of(*BACKBONES),
     )
     weights: str = _setting(
         ("none", "imagenet", "imagenet"), ALL, f"of the backbones: {', '.join(WEIGHTS)}, a file or a folder"
     )
     dropout: float = _setting(0.2, TRAINING, "of efficientnet alone", SHARE_BELOW_1)
-    form: str = _setting(("fast", "fast", "paper"), TRAINING, "of the ladder", _one_of(*FORMS))
-    dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))
+    form: str = _setting(("fast", "fast", "paper"), TRAINING, "form of the ladder", _one_of(*FORMS))
+    dtype: str = _setting(
+        "float32", TRAINING, "Keras' policy of numbers", _one_of("float32", "mixed_float16", "mixed_bfloat16")
+    )
 
     # Training. In `sample`, 90 steps: each model then beats gray on its training photos, in half a minute.
-    epochs: int = _setting((6, 4, 10), TRAINING, "at the most", AT_LEAST_1)
+    epochs: int = _setting((6, 4, 10), TRAINING, "of training, at the most", AT_LEAST_1)
     # On 3,000 photos, three seeds, 1e-3 has validation MSE 0.00961 and 2e-3 0.00958, within the spread.
     learning_rate: float = _setting(2e-3, TRAINING, "of Adam at the start; from there to 0 along a cosine", POSITIVE)
     patience: int = _setting(3, TRAINING, "epochs without a better validation loss before it stops", AT_LEAST_0)
     checkpoint_minutes: float = _setting(10.0, TRAINING, "between two checkpoints", AT_LEAST_0)
-    distribute: str = _setting("none", TRAINING, "mirrored: on all GPUs of a machine", _one_of("none", "mirrored"))
+    distribute: str = _setting("none", TRAINING, "on one GPU, or on all of a machine", _one_of("none", "mirrored"))
     seed: int = _setting(1, PHOTOS, "of the split, of weights and of batches")
 
     given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)  # names of fields that no default set
@@ -122,8 +129,8 @@ class Settings:
             if not holds(getattr(self, name)):
                 _refuse(name, getattr(self, name), words)
         if self.results_folder is None:
-            place = self.profile if self.own_data else self.data_name
-            object.__setattr__(self, "results_folder", ROOT / "results" / place)
+            folder_name = self.profile if self.own_data else self.data_name
+            object.__setattr__(self, "results_folder", ROOT / "results" / folder_name)
         for name in ("data_folder", "results_folder", "keep_folder"):
             if (folder := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(folder).expanduser().resolve())
@@ -163,14 +170,20 @@ class Settings:
 FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
 
 
+def description(name: str) -> str:
+    """What a setting sets, and what it must be."""
+    text, (words, _) = FIELDS[name].metadata["text"], FIELDS[name].metadata["rule"]
+    return f"{text} ({words})" if words else text
+
+
 def defaults(name: str) -> str:
-    """What a field is where nothing is given, "" for nothing: "10.0", or "sample 6, classroom 4, paper 10"."""
+    """What a setting is where nothing is given, "" for nothing: "10.0", or "sample: 6, classroom: 4, paper: 10"."""
     if name == "profile":
         return "auto"
     values = FIELDS[name].metadata["defaults"]
     if len(set(values.values())) == 1:
         return str(values["paper"] or "")
-    return ", ".join(f"{profile} {value}" for profile, value in values.items())
+    return ", ".join(f"{profile}: {value}" for profile, value in values.items())
 
 
 def flag(name: str) -> str:

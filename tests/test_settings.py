@@ -147,3 +147,19 @@ def test_no_two_profiles_and_no_two_data_sets_share_a_results_folder(monkeypatch
     assert settings.load("sample", data="photos").data_name == one, "the same folder by another path"
     assert chosen[0].replace(data="food101").results_folder == results / "food101", "it follows the data"
     assert settings.load("sample", data="food101", results_folder=tmp_path).results_folder == tmp_path
+
+
+def rows_of_the_settings() -> str:
+    """README's table, made from the fields."""
+    rows = ["| flag | what it sets | default |", "|---|---|---|"]
+    for name in settings.FIELDS:
+        default = settings.defaults(name).replace(f"{settings.ROOT}/", "")
+        rows.append(f"| `{settings.flag(name)}` | {settings.description(name)} | {default} |")
+    return "\n".join(rows)
+
+
+def test_readmes_table_of_settings_is_that_of_the_fields():
+    """Make it anew: PYTHONPATH=tests python -c "import test_settings as t; print(t.rows_of_the_settings())"."""
+    page = (settings.ROOT / "README.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- settings -->\n")[2].partition("\n<!-- settings: end -->")[0]
+    assert table == rows_of_the_settings()
