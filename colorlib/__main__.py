@@ -73,12 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
     """A flag for every setting that concerns a command."""
-    group = parser.add_argument_group(
-        "settings (each also a variable, such as COLORLIB_IMAGE_SIZE; in brackets: the default)"
-    )
+    group = parser.add_argument_group("settings [default], each also a variable, such as COLORLIB_IMAGE_SIZE")
     for name, field in settings.FIELDS.items():
         if command in field.metadata["commands"]:
-            text = f"{settings.description(name)} [{settings.defaults(name)}]".replace(" []", "").replace("%", "%%")
+            text = settings.description(name).replace("%", "%%")
             group.add_argument(settings.flag(name), dest=name, metavar=name.strip("_").upper(), help=text)
 
 

@@ -71,9 +71,8 @@ class Settings:
 
     # Data.
     data: str = _setting(DATA_SETS[:3], ALL, f"{', '.join(DATA_SETS)}, or a folder of photos")
-    fraction: float = _setting(
-        (1.0, 1.0, 0.03), PHOTOS, "share of the data set to take", SHARE_ABOVE_0
-    )  # the paper's 3 %
+    # The paper's 3 %.
+    fraction: float = _setting((1.0, 1.0, 0.03), PHOTOS, "share of the data set to take", SHARE_ABOVE_0)
     mirror: str = _setting("", PHOTOS, "another address of the archives, or a folder where they already lie")
     data_folder: Path = _setting(ROOT / "data", PHOTOS, "where photos, splits and priors lie")
     results_folder: Path = _setting(
@@ -102,14 +101,10 @@ class Settings:
         "the backbone of efficientnet",
         _one_of(*BACKBONES),
     )
-    weights: str = _setting(
-        ("none", "imagenet", "imagenet"), ALL, f"of the backbones: {', '.join(WEIGHTS)}, a file or a folder"
-    )
+    weights: str = _setting(("none", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
     dropout: float = _setting(0.2, TRAINING, "of efficientnet alone", SHARE_BELOW_1)
     form: str = _setting(("fast", "fast", "paper"), TRAINING, "form of the ladder", _one_of(*FORMS))
-    dtype: str = _setting(
-        "float32", TRAINING, "Keras' policy of numbers", _one_of("float32", "mixed_float16", "mixed_bfloat16")
-    )
+    dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))
 
     # Training. In `sample`, 90 steps: each model then beats gray on its training photos, in half a minute.
     epochs: int = _setting((6, 4, 10), TRAINING, "of training, at the most", AT_LEAST_1)
@@ -135,8 +130,9 @@ class Settings:
             if (folder := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(folder).expanduser().resolve())
         for name in ("data", "mirror", "weights"):
-            if (text := getattr(self, name)) not in NAMES and Path(text).expanduser().exists():
-                object.__setattr__(self, name, str(Path(text).expanduser().resolve()))
+            path = Path(getattr(self, name)).expanduser()
+            if getattr(self, name) not in NAMES and os.path.exists(path):  # noqa: PTH110  (no error where a mount is gone)
+                object.__setattr__(self, name, str(path.resolve()))
 
     @property
     def own_data(self) -> bool:
@@ -171,19 +167,14 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.m
 
 
 def description(name: str) -> str:
-    """What a setting sets, and what it must be."""
-    text, (words, _) = FIELDS[name].metadata["text"], FIELDS[name].metadata["rule"]
-    return f"{text} ({words})" if words else text
-
-
-def defaults(name: str) -> str:
-    """What a setting is where nothing is given, "" for nothing: "10.0", or "sample: 6, classroom: 4, paper: 10"."""
-    if name == "profile":
-        return "auto"
-    values = FIELDS[name].metadata["defaults"]
+    """What a setting sets, what it must be and, in brackets, what it is where nothing is given."""
+    about = FIELDS[name].metadata
+    text, words, values = about["text"], about["rule"][0], about["defaults"]
     if len(set(values.values())) == 1:
-        return str(values["paper"] or "")
-    return ", ".join(f"{profile}: {value}" for profile, value in values.items())
+        default = str(values["paper"] or "")
+    else:
+        default = "auto" if name == "profile" else ", ".join(f"{profile}: {value}" for profile, value in values.items())
+    return text + (f" ({words})" if words else "") + (f" [{default}]" if default else "")
 
 
 def flag(name: str) -> str:

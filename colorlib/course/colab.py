@@ -125,7 +125,9 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
     if files.on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
         settings = settings.replace(data_folder=files.DRIVE.parent / "colorlib-data")
     if own_files and settings.keep_folder is None:
-        folder = own_files / "colorlib" / _name_on_drive(settings)
+        # Trainings of another profile or of other photos could not go on from each other's checkpoints.
+        name = settings.profile if settings.own_data else f"{settings.profile}-{settings.data_name}"
+        folder = own_files / "colorlib" / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
             settings = settings.replace(keep_folder=folder)
@@ -133,7 +135,7 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
             refusal = f"Google Drive cannot be written to: {error.strerror}"
     _small_figures()
     print(f"Profile      {settings.profile}")
-    print(f"Data         {_shown_data(settings)}")
+    print(f"Data         {settings.data if settings.data in DATA_SETS else f'your folder {Path(settings.data).name}'}")
     print(f"Results      {_shown_results(settings.results_folder)}")
     print(f"Accelerator  {accelerator() or _without_gpu(settings)}")
     if refusal:
@@ -164,16 +166,6 @@ def quiet():
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _shown_data(settings: Settings) -> str:
-    return settings.data if settings.data in DATA_SETS else f"your folder {Path(settings.data).name}"
-
-
-def _name_on_drive(settings: Settings) -> str:
-    """Trainings of another profile or of other photos get a folder of their own: each could not go on from the other's
-    checkpoints, and would be refused."""
-    return settings.profile if settings.own_data else f"{settings.profile}-{settings.data_name}"
 
 
 def _shown_results(folder: Path) -> str:
