@@ -1,17 +1,17 @@
-# run: the eight notebooks, in order, on the sample profile.  test: the proof that everything works.
+# run: the notebooks, in order, on the sample profile.  test: the proof that everything works.
 # bench: what is measured in ratios, and takes longer.  sync: bring both halves of the notebooks in step, and execute
 # those that changed (ARGS=--all: all of them).
 PYTHON ?= python3
 BIN = .venv/bin
-# Results and data folders of their own, so that the notebooks start from nothing.
-FRESH = COLORLIB_PROFILE=sample COLORLIB_RESULTS=$(CURDIR)/.test/results COLORLIB_DATA_FOLDER=$(CURDIR)/.test/data
+# Results and data folders of their own, so that the notebooks start from nothing. A path may have a space in it.
+FRESH = COLORLIB_PROFILE=sample COLORLIB_RESULTS="$(CURDIR)/.test/results" COLORLIB_DATA_FOLDER="$(CURDIR)/.test/data"
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 run: .venv/for-run
 	@$(BIN)/python -m colorlib notebooks
 
 test: .venv/for-test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python tests/count_lines.py
 	$(BIN)/python -m pytest tests
 	rm -rf .test && $(FRESH) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
@@ -22,7 +22,7 @@ sync: .venv/for-test
 	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib sync $(ARGS)
 
 .venv/for-run: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

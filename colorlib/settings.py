@@ -1,77 +1,154 @@
-"""The settings of a run and their named profiles: the only reader of `COLORLIB_*` environment variables."""
+"""The settings of a run and their named profiles: the only reader of `COLORLIB_*` environment variables.
+
+A setting is a field of `Settings`, and nothing else: its flag, its variable, their type, the `--help` text and the row
+of README's table are derived from it.
+"""
+
+# ruff: noqa: RUF009  (`_setting` is dataclasses.field with a setting's metadata)
 
 import dataclasses
+import hashlib
+import importlib.util
 import math
 import os
-import typing
 from pathlib import Path
 
 from colorlib import ColorlibError
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "rebalanced", "efficientnet")
-DATA_SETS = ("sample", "places365", "places365-val", "food101", "imagenet")
-# The forms of the ladder, as arguments of `models.build_colorizer`. "half" and "quarter" are there to be compared.
+PROFILES = ("sample", "classroom", "paper")
+DATA_SETS = ("sample", "places365-val", "places365", "food101", "imagenet")  # of the profiles, and two more
+WEIGHTS = ("box", "imagenet", "none")
+NAMES = {"", *DATA_SETS, *WEIGHTS}  # these name no file or folder
+# The forms of the ladder, as arguments of `models.build_colorizer`.
 FORMS = {
     "paper": {"head_stride": 1, "light": False},  # the head at full size, the ladder as wide as its taps
-    "half": {"head_stride": 2, "light": False},
-    "quarter": {"head_stride": 4, "light": False},
     "fast": {"head_stride": 2, "light": True},  # and the backbone in half precision where the machine gains by it
 }
-BACKBONES = ("vgg16", *(f"efficientnetb{i}" for i in range(8)), "mobilenet")
+BACKBONES = ("vgg16", *(f"efficientnetb{i}" for i in range(8)), "efficientnetlite0", "mobilenet")
+
+# The commands that a setting concerns.
+TRAINING = ("train", "notebooks")
+PHOTOS = (*TRAINING, "evaluate")  # those that prepare a split
+ALL = (*PHOTOS, "colorize", "runs")
+
+# What a value must be: in words, and as a test that `nan` fails.
+ANYTHING = ("", lambda value: True)
+AT_LEAST_1 = ("at least 1", lambda value: value >= 1)
+AT_LEAST_0 = ("0 or more", lambda value: 0 <= value < math.inf)
+POSITIVE = ("a positive number", lambda value: 0 < value < math.inf)
+SHARE = ("in [0, 1]", lambda value: 0 <= value <= 1)
+SHARE_ABOVE_0 = ("above 0 and at most 1", lambda value: 0 < value <= 1)
+SHARE_BELOW_1 = ("in [0, 1)", lambda value: 0 <= value < 1)
+HALF_TURN = ("in [0, 180]", lambda value: 0 <= value <= 180)
+
+
+def _one_of(*choices: str) -> tuple:
+    return ", ".join(choices[:-1]) + " or " + choices[-1], choices.__contains__
+
+
+def _setting(default, commands: tuple, text: str, rule: tuple = ANYTHING, flag: str = ""):
+    """A field of `Settings`.
+
+    default: one value, or one for each of `PROFILES`. text: what it sets, with its unit. rule: what it must be.
+    flag: where it is not the field's name.
+    """
+    values = dict(zip(PROFILES, default if isinstance(default, tuple) else [default] * len(PROFILES), strict=True))
+    about = {"commands": commands, "text": text, "rule": rule, "flag": flag, "defaults": values}
+    return dataclasses.field(default=values["paper"], metadata=about)
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on. The defaults are those of the `paper` profile.
 
-    What the paper states is marked so; every other number is a default of ours.
+    What the paper states is marked so; every other number is a default of ours. Folders, and whatever names a file or
+    folder that is there, become absolute paths. Raises `ColorlibError` naming the first impossible value.
     """
 
-    profile: str = "paper"
+    profile: str = _setting(PROFILES, ALL, f"{', '.join(PROFILES)}, or auto: on Colab classroom, elsewhere sample")
 
-    # Data. `data` is a data set's name or a folder of photographs.
-    data: str = "places365"
-    fraction: float = 0.03  # the paper's 3 %
-    mirror: str = ""  # another base address, or a folder where the archives already lie
-    data_folder: Path = ROOT / "data"
-    results_folder: Path = ROOT / "results"
-    keep_folder: Path | None = (
-        None  # a second folder that outlasts the session (Drive), for checkpoints and packed photos
+    # Data.
+    data: str = _setting(DATA_SETS[:3], ALL, f"{', '.join(DATA_SETS)}, or a folder of photos")
+    # The paper's 3 %.
+    fraction: float = _setting((1.0, 1.0, 0.03), PHOTOS, "share of the data set to take", SHARE_ABOVE_0)
+    mirror: str = _setting("", PHOTOS, "another address of the archives, or a folder where they already lie")
+    data_folder: Path = _setting(ROOT / "data", PHOTOS, "where photos, splits and priors lie")
+    results_folder: Path = _setting(
+        None, ALL, "of runs, tables, figures: results/PROFILE or results/DATA", flag="results"
     )
+    keep_folder: Path | None = _setting(None, ALL, "a second folder for checkpoints and packed photos, such as Drive")
 
     # Batches.
-    image_size: int = 224  # the paper's; pixels a side
-    batch_size: int = 32  # photos a step, for one replica
-    flip: bool = True  # the paper's horizontal flip
-    rotation: float = 20.0  # degrees either way; 0 switches it off
-    upright_epochs: int = 2  # the last epochs, without rotation: see batches.training
-    cache: str = "none"  # decoded photos as uint8: "none", "memory" or "disk"
+    image_size: int = _setting((64, 224, 224), PHOTOS, "side of what the models see, in pixels", AT_LEAST_1)
+    batch_size: int = _setting((16, 32, 32), PHOTOS, "photos in a step, on each GPU", AT_LEAST_1)
+    flip: bool = _setting(True, TRAINING, "mirror every second training photo: true or false")  # the paper's
+    rotation: float = _setting(20.0, TRAINING, "of training photos, degrees either way", HALF_TURN)
+    upright_epochs: int = _setting(2, TRAINING, "the last epochs, without rotation", AT_LEAST_0)
+    cache: str = _setting(("memory", "none", "none"), PHOTOS, "where decoded photos stay", _one_of("none", "memory"))
 
     # Prior (Eq. 3).
-    bin_width: float = 8.0  # ab units
-    sigma: float = 5.0  # ab units, of the Gaussian
-    lambda_: float = 0.5  # share of the uniform density
+    bin_width: float = _setting(8.0, TRAINING, "side of a bin of the prior, in ab units", POSITIVE)
+    sigma: float = _setting(5.0, TRAINING, "σ of the prior's Gaussian, in ab units", AT_LEAST_0)
+    lambda_: float = _setting(0.5, TRAINING, "λ, the share of the uniform density in Eq. 3", SHARE)
 
     # Models.
-    backbone: str = "vgg16"  # of baseline and rebalanced
-    efficientnet: str = "efficientnetb7"  # of efficientnet
-    weights: str = "imagenet"  # "imagenet", "none" (random, and the notebook says so) or a file
-    dropout: float = 0.2  # of efficientnet alone
-    form: str = "paper"  # of the ladder: one of `FORMS`; "fast" is several times as fast at the same quality
-    dtype: str = "float32"  # Keras' policy: float32, mixed_float16 or mixed_bfloat16
+    backbone: str = _setting("vgg16", TRAINING, "that of baseline and rebalanced", _one_of(*BACKBONES))
+    efficientnet: str = _setting(
+        ("efficientnetb0", "efficientnetb0", "efficientnetb7"),
+        TRAINING,
+        "the backbone of efficientnet",
+        _one_of(*BACKBONES),
+    )
+    weights: str = _setting(("none", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
+    dropout: float = _setting(0.2, TRAINING, "of efficientnet alone", SHARE_BELOW_1)
+    form: str = _setting(("fast", "fast", "paper"), TRAINING, "form of the ladder", _one_of(*FORMS))
+    dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))
 
-    # Training.
-    epochs: int = 10
-    # At the start, of Adam. On 3,000 photos, three seeds, 1e-3 has validation MSE 0.00961 and 2e-3 0.00958, within the
-    # spread.
-    learning_rate: float = 2e-3
-    schedule: str = "cosine"  # "cosine" (to zero over all epochs) or "constant" (0.00974 there)
-    patience: int = 3  # epochs without a better validation loss before early stopping
-    checkpoint_minutes: float = 10.0
-    checkpoint_steps: int = 0  # 0: by minutes alone
-    distribute: str = "none"  # "none" or "mirrored" (all GPUs of one machine)
-    seed: int = 1
+    # Training. In `sample`, 90 steps: each model then beats gray on its training photos, in half a minute.
+    epochs: int = _setting((6, 4, 10), TRAINING, "of training, at the most", AT_LEAST_1)
+    # On 3,000 photos, three seeds, 1e-3 has validation MSE 0.00961 and 2e-3 0.00958, within the spread.
+    learning_rate: float = _setting(2e-3, TRAINING, "of Adam at the start; from there to 0 along a cosine", POSITIVE)
+    patience: int = _setting(3, TRAINING, "epochs without a better validation loss before it stops", AT_LEAST_0)
+    checkpoint_minutes: float = _setting(10.0, TRAINING, "between two checkpoints", AT_LEAST_0)
+    distribute: str = _setting("none", TRAINING, "on one GPU, or on all of a machine", _one_of("none", "mirrored"))
+    seed: int = _setting(1, PHOTOS, "of the split, of weights and of batches")
+
+    given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)  # names of fields that no default set
+
+    def __post_init__(self):
+        check_choice("profile", self.profile, PROFILES)
+        for name, field in FIELDS.items():
+            words, holds = field.metadata["rule"]
+            if not holds(getattr(self, name)):
+                _refuse(name, getattr(self, name), words)
+        if self.results_folder is None:
+            folder_name = self.profile if self.own_data else self.data_name
+            object.__setattr__(self, "results_folder", ROOT / "results" / folder_name)
+        for name in ("data_folder", "results_folder", "keep_folder"):
+            if (folder := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(folder).expanduser().resolve())
+        for name in ("data", "mirror", "weights"):
+            path = Path(getattr(self, name)).expanduser()
+            if getattr(self, name) not in NAMES and os.path.exists(path):  # noqa: PTH110  (no error where a mount is gone)
+                object.__setattr__(self, name, str(path.resolve()))
+
+    @property
+    def own_data(self) -> bool:
+        """Whether the data are those of the profile."""
+        return self.data == FIELDS["data"].metadata["defaults"][self.profile]
+
+    @property
+    def data_name(self) -> str:
+        """The data set's name, or, of a folder of photos, <its name>-<six digits of its path's sha256>.
+
+        `data_folder / data_name` is where everything lies that is made from the data.
+        """
+        if self.data in DATA_SETS:
+            return self.data
+        folder = Path(self.data).expanduser().resolve()
+        return f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:6]}"
 
     def backbone_of(self, model: str) -> str:
         """The backbone of one of `MODELS`."""
@@ -79,41 +156,35 @@ class Settings:
         return self.efficientnet if model == "efficientnet" else self.backbone
 
     def replace(self, **changes) -> "Settings":
-        """A copy with some fields changed, checked like the first."""
-        return checked(dataclasses.replace(self, **changes))
+        """A copy with some fields changed, checked like the first; they count as given."""
+        given = self.given | set(changes)
+        if "results_folder" not in given:
+            changes["results_folder"] = None  # it follows the data
+        return dataclasses.replace(self, **changes, given=given)
 
 
-PROFILES = {
-    "sample": Settings(
-        profile="sample",
-        data="sample",
-        fraction=1.0,
-        image_size=64,
-        batch_size=16,
-        cache="memory",
-        weights="none",
-        efficientnet="efficientnetb0",
-        form="fast",
-        epochs=6,  # 90 steps: each model then beats gray on its training photos, in half a minute
-    ),
-    "classroom": Settings(
-        profile="classroom", data="places365-val", fraction=1.0, efficientnet="efficientnetb0", epochs=4, form="fast"
-    ),
-    "paper": Settings(),
-}
+FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
 
-# Environment variable -> the fields that it sets.
-ENVIRONMENT = {
-    "COLORLIB_DATA": ("data",),
-    "COLORLIB_MIRROR": ("mirror",),
-    "COLORLIB_BACKBONE": ("backbone", "efficientnet"),
-    "COLORLIB_WEIGHTS": ("weights",),
-    "COLORLIB_IMAGE_SIZE": ("image_size",),
-    "COLORLIB_EPOCHS": ("epochs",),
-    "COLORLIB_FORM": ("form",),
-    "COLORLIB_DATA_FOLDER": ("data_folder",),
-    "COLORLIB_RESULTS": ("results_folder",),
-}
+
+def description(name: str) -> str:
+    """What a setting sets, what it must be and, in brackets, what it is where nothing is given."""
+    about = FIELDS[name].metadata
+    text, words, values = about["text"], about["rule"][0], about["defaults"]
+    if len(set(values.values())) == 1:
+        default = str(values["paper"] or "")
+    else:
+        default = "auto" if name == "profile" else ", ".join(f"{profile}: {value}" for profile, value in values.items())
+    return text + (f" ({words})" if words else "") + (f" [{default}]" if default else "")
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: "--image-size" for image_size."""
+    return "--" + (FIELDS[name].metadata["flag"] or name.rstrip("_")).replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: "COLORLIB_IMAGE_SIZE" for image_size."""
+    return "COLORLIB_" + flag(name)[2:].replace("-", "_").upper()
 
 
 def check_choice(what: str, value: str, valid) -> None:
@@ -122,81 +193,46 @@ def check_choice(what: str, value: str, valid) -> None:
         raise ColorlibError(f"Unknown {what} {value!r}. Valid: {', '.join(map(str, valid))}.")
 
 
-def load(profile: str = "", *, on_colab: bool = False, **changes) -> Settings:
-    """The settings of a profile, changed by the environment and then by `changes`.
+def is_colab() -> bool:
+    """Whether this Python runs on Google Colab."""
+    try:
+        return importlib.util.find_spec("google.colab") is not None
+    except (ModuleNotFoundError, ValueError):  # no package `google`, or one that was put together by hand
+        return False
+
+
+def load(profile: str = "", **changes) -> Settings:
+    """The settings of a profile, changed by the environment and then by `changes`: values, or texts as from a flag.
 
     `profile` falls back to `COLORLIB_PROFILE`, then to "auto": classroom on Colab and sample elsewhere.
-    Changes that are None or "" leave a field as it is. Other data than the profile's get a results folder of their
-    own, results/<name>, where none is chosen. Raises `ColorlibError` on unknown names and impossible values.
+    Changes that are None or "" leave a field as it is. Raises `ColorlibError` on unknown names and impossible values.
     """
-    profile = profile or "auto"
-    if profile == "auto":
-        profile = os.environ.get("COLORLIB_PROFILE") or "auto"
-    if profile == "auto":
-        profile = "classroom" if on_colab else "sample"
+    named = [name for name in (profile, os.environ.get("COLORLIB_PROFILE")) if name and name != "auto"]
+    profile = named[0] if named else "classroom" if is_colab() else "sample"
     check_choice("profile", profile, ("auto", *PROFILES))
-    fields = {}
-    for variable, names in ENVIRONMENT.items():
-        if text := os.environ.get(variable, ""):
-            fields.update({name: _parse(variable, name, text) for name in names})
-    fields.update({name: value for name, value in changes.items() if value not in (None, "")})
-    data = fields.get("data", PROFILES[profile].data)
-    if data != PROFILES[profile].data:
-        # Other photos are another training: their runs must not stand in the place of the profile's own.
-        fields.setdefault("results_folder", ROOT / "results" / Path(data).expanduser().resolve().name)
-    return checked(dataclasses.replace(PROFILES[profile], **fields))
-
-
-def checked(settings: Settings) -> Settings:
-    """The settings with their folders absolute. Raises `ColorlibError` naming the first impossible value."""
-    check_choice("backbone", settings.backbone, BACKBONES)
-    check_choice("backbone", settings.efficientnet, BACKBONES)
-    check_choice("form", settings.form, FORMS)
-    check_choice("dtype", settings.dtype, ("float32", "mixed_float16", "mixed_bfloat16"))
-    check_choice("schedule", settings.schedule, ("cosine", "constant"))
-    check_choice("cache", settings.cache, ("none", "memory", "disk"))
-    check_choice("distribute", settings.distribute, ("none", "mirrored"))
-    for name in ("image_size", "batch_size", "epochs"):
-        _require(settings, name, getattr(settings, name) >= 1, "at least 1")
-    for name in ("learning_rate", "bin_width"):
-        _require(settings, name, 0 < getattr(settings, name) < math.inf, "a positive number")
-    _require(settings, "upright_epochs", settings.upright_epochs >= 0, "0 or more")
-    _require(settings, "fraction", 0 < settings.fraction <= 1, "above 0 and at most 1")
-    _require(settings, "lambda_", 0 <= settings.lambda_ <= 1, "in [0, 1]")
-    _require(settings, "sigma", 0 <= settings.sigma < math.inf, "0 or more")
-    _require(settings, "dropout", 0 <= settings.dropout < 1, "in [0, 1)")
-    _require(settings, "rotation", 0 <= settings.rotation <= 180, "in [0, 180] degrees")
-    data = settings.data
-    if data not in DATA_SETS and Path(data).expanduser().is_dir():
-        data = str(Path(data).expanduser().resolve())
-    folders = {
-        name: Path(getattr(settings, name)).expanduser().resolve()
-        for name in ("data_folder", "results_folder", "keep_folder")
-        if getattr(settings, name) is not None
-    }
-    return dataclasses.replace(settings, data=data, **folders)
+    values = {name: os.environ.get(variable(name)) for name in FIELDS if name != "profile"}
+    values |= {name: value for name, value in changes.items() if value not in (None, "")}
+    given = {name: _parsed(name, value) for name, value in values.items() if value not in (None, "")}
+    values_of_profile = {name: field.metadata["defaults"][profile] for name, field in FIELDS.items()}
+    return Settings(**values_of_profile | given, given=frozenset(given))
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment variables with which `load` gives these settings in another process and another folder."""
-    profile = checked(PROFILES[settings.profile])
-    variables = {"COLORLIB_PROFILE": settings.profile}
-    for variable, names in ENVIRONMENT.items():
-        values = {getattr(settings, name) for name in names}
-        if len(values) == 1 and values != {getattr(profile, name) for name in names}:
-            variables[variable] = str(values.pop())
-    return variables
+    values = {name: getattr(settings, name) for name in ("profile", *sorted(settings.given))}
+    return {variable(name): str(value) for name, value in values.items() if value is not None}
 
 
-def _require(settings: Settings, name: str, holds: bool, rule: str) -> None:
-    if not holds:
-        raise ColorlibError(f"The setting {name} is {getattr(settings, name)!r}; it must be {rule}.")
-
-
-def _parse(variable: str, name: str, text: str):
-    kind = typing.get_type_hints(Settings)[name]
-    kind = kind if kind in (int, float, str) else Path
+def _parsed(name: str, value):
+    """The value of a setting, of which a flag or variable may give the text."""
+    kind = Settings.__annotations__.get(name)
+    if not isinstance(value, str) or kind not in (int, float, bool):
+        return value
     try:
-        return kind(text)
-    except ValueError:
-        raise ColorlibError(f"{variable}={text!r} is not a number; give one such as {variable}=128.") from None
+        return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if kind is bool else kind(value)
+    except (KeyError, ValueError):
+        return _refuse(name, value, {int: "a whole number", float: "a number", bool: "true or false"}[kind])
+
+
+def _refuse(name: str, value, words: str):
+    raise ColorlibError(f"The setting {name} is {value!r}; it must be {words} ({flag(name)}, {variable(name)}).")

@@ -31,15 +31,15 @@ USE_DRIVE = True  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
-root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/colab.py")), url.split("/")[-1])
+root = next((f for f in ("..", ".") if os.path.exists(f"{f}/colorlib/course")), url.split("/")[-1])
 copy = f"/content/drive/MyDrive/{root}"  # taken in place of GitHub's where Drive is mounted and holds one
 fetch = ["cp", "-r", copy] if os.path.exists(f"{copy}/colorlib") else ["git", "clone", "--depth=1", url]
 if not os.path.exists(f"{root}/colorlib"):
     subprocess.run([*fetch, root], check=True)
 sys.path.insert(0, os.path.abspath(root))
-from colorlib.course import colab
+from colorlib import course
 
-settings = colab.start(PROFILE, DATA, USE_DRIVE)
+settings = course.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
 import numpy as np

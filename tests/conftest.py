@@ -16,8 +16,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """No test depends on what the shell that calls pytest has set."""
-    for variable in ("COLORLIB_PROFILE", *settings.ENVIRONMENT):
-        monkeypatch.delenv(variable, raising=False)
+    for name in settings.FIELDS:
+        monkeypatch.delenv(settings.variable(name), raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ ORDER = [
     ["training"],
     ["scores", "evaluation", "colorize"],
     ["figures"],
-    ["course.exercises", "course.colab", "course.yours", "course.badges", "course.notebooks", "course"],
+    ["course.exercises", "course.colab", "course.yours", "course.notebooks", "course"],
     ["__main__"],
 ]
 RANK = {name: (row, column) for row, names in enumerate(ORDER) for column, name in enumerate(names)}
@@ -93,10 +93,27 @@ def test_importing_the_package_is_light():
     assert not heavy & set(loaded.stdout.split())
 
 
-def test_only_settings_reads_the_environment_and_only_colab_names_it():
+def test_only_settings_reads_the_environment_and_only_it_and_colab_name_colab():
     for path in PACKAGE.rglob("*.py"):
         source = path.read_text()
         if path.stem != "settings":
             assert 'environ.get("COLORLIB' not in source and 'getenv("COLORLIB' not in source, path.name
-        if path.stem != "colab":
+        if path.stem not in ("settings", "colab"):
             assert "google.colab" not in source, path.name
+
+
+def test_every_module_imports_on_windows():
+    """Modules and functions that Windows has not are taken away; what other packages do with them is done before."""
+    modules = [".".join(("colorlib", *module_of(path).split("."))) for path in sorted(PACKAGE.rglob("*.py"))]
+    code = f"""if True:
+        import importlib, os, sys
+        import keras, matplotlib.pyplot, nbclient, numpy, PIL.Image, requests, skimage, sklearn, tensorflow, tqdm.auto
+        for name in ("fcntl", "grp", "posix", "pwd", "resource", "termios"):
+            sys.modules[name] = None
+        for name in ("fork", "getuid", "posix_fadvise", "sched_getaffinity", "statvfs", "sysconf"):
+            delattr(os, name)
+        for module in {[module.removesuffix(".__init__") for module in modules]}:
+            importlib.import_module(module)
+        """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.returncode == 0, done.stderr[-1500:]

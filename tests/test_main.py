@@ -1,8 +1,20 @@
 """The command line: what it answers, and with which exit status."""
 
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from colorlib import __main__, settings
+from colorlib.course import notebooks
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ("train", "evaluate", "colorize", "runs", "notebooks", "sync")
 
 
 @pytest.fixture(autouse=True)
@@ -11,13 +23,61 @@ def own_folders(clean_environment, monkeypatch, tmp_path):
     monkeypatch.setenv("COLORLIB_DATA_FOLDER", str(tmp_path / "data"))
 
 
-def test_help_names_every_command(capsys):
+def help_of(capsys, *command) -> str:
     with pytest.raises(SystemExit) as left:
-        __main__.main(["--help"])
+        __main__.main([*command, "--help"])
     assert left.value.code == 0
-    printed = capsys.readouterr().out
-    for command in ("train", "evaluate", "colorize", "runs", "notebooks"):
-        assert command in printed
+    return capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys):
+    printed = help_of(capsys)
+    assert all(re.search(rf"^    {command}\b", printed, re.MULTILINE) for command in COMMANDS)
+
+
+def test_every_setting_is_a_flag_of_the_commands_that_it_concerns(capsys):
+    pages = {command: help_of(capsys, command) for command in COMMANDS}
+    for name, field in settings.FIELDS.items():
+        concerned = [command for command in COMMANDS if re.search(rf"^  {settings.flag(name)} ", pages[command], re.M)]
+        assert set(concerned) == set(field.metadata["commands"]), name
+    assert "--epochs" not in pages["colorize"] and "--learning-rate" not in pages["runs"]
+    assert set(settings.FIELDS) == {
+        name for name, field in settings.FIELDS.items() if "notebooks" in field.metadata["commands"]
+    }, "every setting can be given to the whole series"
+
+
+@pytest.mark.parametrize("name", settings.FIELDS)
+def test_help_says_what_a_setting_is_and_what_it_is_by_default(name, capsys):
+    page = "".join(help_of(capsys, "notebooks").split())
+    assert "".join(settings.description(name).split()) in page
+
+
+def test_a_flag_beats_a_variable_and_reaches_the_kernels(monkeypatch):
+    """The variable had won in the kernels; batch size and learning rate had been dropped."""
+    asked = []
+    monkeypatch.setenv("COLORLIB_IMAGE_SIZE", "128")
+    monkeypatch.setattr(notebooks, "_run_one", lambda source, copy, variables: asked.append(variables))
+    flags = ["--image-size", "224", "--batch-size", "3", "--learning-rate", "0.01", "--flip", "false"]
+    assert __main__.main(["notebooks", "--profile", "paper", *flags]) == 0
+    for variable, value in asked[0].items():
+        monkeypatch.setenv(variable, value)
+    kernel = settings.load()
+    assert (kernel.profile, kernel.image_size, kernel.batch_size) == ("paper", 224, 3)
+    assert (kernel.learning_rate, kernel.flip) == (0.01, False)
+    assert len(asked) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+
+
+def test_the_command_line_on_colab_takes_the_profile_of_the_notebooks(tmp_path):
+    """It had taken `sample`; help and README said classroom."""
+    (tmp_path / "google" / "colab").mkdir(parents=True)
+    (tmp_path / "google" / "colab" / "__init__.py").touch()
+    code = "from colorlib import __main__, runs; runs.table = lambda chosen: chosen.profile; __main__.main(['runs'])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB_")}
+    for extra, profile in (({}, "sample"), ({"PYTHONPATH": str(tmp_path)}, "classroom")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=environment | extra, capture_output=True, text=True
+        )
+        assert done.stdout.split() == [profile], done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"], ["train", "resnet"], ["colorize", "photo.jpg"], ["paint"]])
@@ -39,6 +99,7 @@ def test_an_unknown_model_names_the_valid_ones(capsys):
     ("arguments", "named"),
     [
         (["train", "baseline", "--profile", "papper"], ["papper", "sample, classroom, paper"]),
+        (["train", "baseline", "--epochs", "many"], ["epochs", "'many'", "a whole number", "--epochs"]),
         (["train", "baseline", "--data", "no/such/folder"], ["no/such/folder", "does not exist"]),
         (["train", "baseline", "--data", "flickr"], ["flickr", "places365", "food101"]),
         (["evaluate"], ["baseline", "train"]),
@@ -52,3 +113,58 @@ def test_a_failure_is_a_sentence_and_status_1(arguments, named, capsys, monkeypa
     assert "Traceback" not in message
     for part in named:
         assert part in message
+
+
+def run(*command, **options):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+
+
+def test_a_command_prints_nothing_of_tensorflows():
+    """Five lines of its start had stood around every command."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = run(sys.executable, "-m", "colorlib", "runs", env=environment)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith("No model has been trained yet")
+
+
+def test_what_fails_at_the_start_is_shown_after_all():
+    code = """if True:
+        import os
+        from colorlib.course import colab
+        with colab.quiet():
+            os.write(2, b"chatter")
+        with colab.quiet():
+            os.write(2, b"the reason")
+            raise SystemExit(3)
+        """
+    done = run(sys.executable, "-c", code)
+    assert (done.returncode, done.stderr) == (3, "the reason")
+
+
+def test_without_packages_a_sentence_says_what_to_install():
+    """A traceback had."""
+    done = run(sys.executable, "-S", "-m", "colorlib", "notebooks")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"The package \w+ is missing.*pip install -r", done.stderr)
+    assert run(sys.executable, "-S", "-m", "colorlib", "--help").returncode == 0, "help needs no package"
+
+
+PYENV = sorted((Path.home() / ".pyenv" / "versions").glob("3.*/bin/python"))
+OLD = [path for path in PYENV if path.parts[-3].split(".")[1] in ("8", "9", "10")]
+OLD += [Path(path) for name in ("python3.8", "python3.9", "python3.10") if (path := shutil.which(name))]
+
+
+@pytest.mark.parametrize("python", OLD, ids=str)
+def test_an_old_python_gets_a_sentence(python):
+    """A traceback had."""
+    if run(python, "--version").returncode:
+        pytest.skip("not installed")
+    done = run(python, "-m", "colorlib", "runs")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "needs Python 3.11 or newer; this is 3." in done.stderr
+
+
+@pytest.mark.parametrize("module", ["__init__", "__main__"])
+def test_what_an_old_python_reads_it_can_read(module):
+    """`python3 -m colorlib` reads these two before it can say that it is too old."""
+    ast.parse((ROOT / "colorlib" / f"{module}.py").read_text(), feature_version=(3, 8))

@@ -1,6 +1,8 @@
 """The pages beside the notebooks: every badge, relative link, glossary word and section that they name is there."""
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,8 +13,6 @@ import jupytext
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
-
-from colorlib.course import badges
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -26,6 +26,13 @@ SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
 BADGE = re.compile(r"colab\.research\.google\.com/github/([^/]+/[^/]+)/blob/main/([^)\s]+)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 every_page = pytest.mark.parametrize("page", [*PAGES, *SOURCES], ids=lambda page: page.name)
+
+
+def repository() -> str:
+    """OWNER/REPO of every badge and setup cell: the one place is pyproject.toml's Repository."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["urls"]) == {"Repository"}
+    return project["urls"]["Repository"].removeprefix("https://github.com/")
 
 
 def prose(page: Path) -> str:
@@ -46,7 +53,7 @@ def anchor(heading: str) -> str:
 
 def broken_links(page: Path, text: str) -> list[str]:
     """The relative links of a page, or absolute ones into this repository, that lead nowhere."""
-    own = f"https://github.com/{badges.repository()}/blob/main/"
+    own = f"https://github.com/{repository()}/blob/main/"
     broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         path, _, fragment = link.partition("#")
@@ -92,7 +99,7 @@ def test_every_section_named_is_in_its_notebook(page):
 @every_page
 def test_every_badge_points_to_its_own_file_in_the_one_repository(page):
     found = BADGE.findall(page.read_text())
-    assert {repository for repository, _ in found} <= {badges.repository()}
+    assert {repository for repository, _ in found} <= {repository()}
     if page.suffix == ".py":
         assert [path for _, path in found] == [f"notebooks/{page.stem}.ipynb"], "one badge, its own"
     if page == ROOT / "README.md":
@@ -102,7 +109,7 @@ def test_every_badge_points_to_its_own_file_in_the_one_repository(page):
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_the_setup_cell_fetches_the_one_repository(source):
     setup = next(cell.source for cell in jupytext.read(source).cells if cell.cell_type == "code")
-    assert f'url = "https://github.com/{badges.repository()}"' in setup
+    assert f'url = "https://github.com/{repository()}"' in setup
     for field in ("PROFILE", "DATA", "USE_DRIVE"):
         assert re.search(rf"^{field} = .* # @param ", setup, re.MULTILINE), f"a form field for {field}"
 
@@ -122,12 +129,6 @@ def test_the_picture_is_small():
     assert len(pictures) == 1 and pictures[0].stat().st_size <= 150_000
 
 
-def test_a_fork_can_set_itself_up_before_anything_is_installed():
-    code = "import sys; from colorlib import __main__, badges; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"nbformat", "nbclient", "numpy", "packaging"} & set(done.stdout.split())
-
-
 def test_colabs_packages_meet_every_lower_bound():
     """The versions of Colab's runtime that the workflow tests with; what it does not list is left to pip."""
     lines = (ROOT / "tests" / "colab-constraints.txt").read_text().splitlines()
@@ -139,6 +140,57 @@ def test_colabs_packages_meet_every_lower_bound():
             assert metadata.version(needed.name) and str(needed.specifier).startswith(">="), "lower bounds only"
 
 
-def test_the_project_names_its_repository_in_one_place():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["urls"] == {"Repository": f"https://github.com/{badges.repository()}"}
+def copy_of_the_project(folder: Path) -> Path:
+    """The project's files as they are now, in a repository of their own."""
+    listed = subprocess.run(["git", "ls-files", "-zco", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.rstrip("\0").split("\0"):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.skipif(not shutil.which("perl"), reason="needs perl, which README's line calls")
+def test_a_renamed_fork_passes_its_own_tests(tmp_path):
+    """A test named the folder of the first repository; every fork failed it."""
+    fork = copy_of_the_project(tmp_path / "their-course")
+    line = re.search(r"^git grep .*YOU/YOUR-FORK.*$", (ROOT / "README.md").read_text(), re.MULTILINE)[0]
+    line = line.replace("colorization-course/colorization-course", repository())
+    subprocess.run(line.replace("YOU/YOUR-FORK", "someone/their-course"), shell=True, cwd=fork, check=True)
+    left = subprocess.run(["git", "grep", "-Il", repository()], cwd=fork, capture_output=True, text=True).stdout
+    assert left == ""
+    tests = "tests/test_pages.py tests/course/test_setup_cell.py -q -p no:cacheprovider -k"
+    chosen = "badge or repository or setup_cell or link or fresh or copy"
+    command = [sys.executable, "-m", "pytest", *shlex.split(tests), chosen]
+    done = subprocess.run(command, cwd=fork, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+FAKE_PYTHON = """#!/bin/sh
+echo "$0 $*" >> called
+echo "$COLORLIB_RESULTS" >> results
+"""
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("target", ["run", "test", "sync"])
+def test_make_works_in_a_path_with_a_space(target, tmp_path):
+    """It had cut the path at the space."""
+    folder = tmp_path / "my course"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    for name in ("Makefile", "requirements.txt", "tests/requirements.txt"):
+        shutil.copyfile(ROOT / name, folder / name)
+    for tool in ("python", "ruff"):
+        (folder / ".venv" / "bin" / tool).write_text(FAKE_PYTHON)
+        (folder / ".venv" / "bin" / tool).chmod(0o755)
+    for done in ("for-run", "for-test"):
+        (folder / ".venv" / done).touch()
+    done = subprocess.run(["make", target], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if target != "run":
+        assert (folder / "results").read_text().splitlines()[-1] == str(folder / ".test" / "results")
+    calls = {"run": "-m colorlib notebooks", "test": "tests/count_lines.py", "sync": "-m colorlib sync"}
+    assert calls[target] in (folder / "called").read_text()

@@ -1,16 +1,34 @@
 """Profiles, the environment, and what is refused."""
 
 import dataclasses
+import importlib.machinery
+import sys
+import types
 
 import pytest
 
 from colorlib import ColorlibError, settings
 
 
-def test_auto_is_classroom_on_colab_and_sample_elsewhere():
-    assert settings.load().profile == "sample"
-    assert settings.load("auto", on_colab=True).profile == "classroom"
-    assert settings.load("paper", on_colab=True).profile == "paper"
+@pytest.fixture
+def on_colab(monkeypatch):
+    """As far as anyone can see, this is Google Colab."""
+    for name in ("google", "google.colab"):
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        module.__path__ = []
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_auto_is_sample_on_a_computer_of_ones_own():
+    assert settings.load().profile == settings.load("auto").profile == "sample"
+
+
+def test_auto_is_classroom_on_colab(on_colab, monkeypatch):
+    assert settings.load().profile == settings.load("auto").profile == "classroom"
+    assert settings.load("paper").profile == "paper"
+    monkeypatch.setenv("COLORLIB_PROFILE", "sample")
+    assert settings.load("auto").profile == "sample"
 
 
 def test_the_paper_profile_is_the_papers():
@@ -18,23 +36,67 @@ def test_the_paper_profile_is_the_papers():
     assert (paper.fraction, paper.image_size, paper.form) == (0.03, 224, "paper")
     assert (paper.backbone_of("baseline"), paper.backbone_of("efficientnet")) == ("vgg16", "efficientnetb7")
     assert paper.weights == "imagenet"
+    assert paper == settings.Settings()
 
 
-def test_every_profile_passes_its_own_check():
-    for profile in settings.PROFILES.values():
-        assert settings.checked(profile) == settings.checked(settings.checked(profile))
+@pytest.mark.parametrize("profile", settings.PROFILES)
+def test_nothing_counts_as_given_where_nothing_was_given(profile):
+    chosen = settings.load(profile)
+    assert chosen.given == frozenset() and settings.environment(chosen) == {"COLORLIB_PROFILE": profile}
 
 
-def test_the_environment_changes_fields_and_arguments_win(monkeypatch, tmp_path):
-    monkeypatch.setenv("COLORLIB_PROFILE", "paper")
-    monkeypatch.setenv("COLORLIB_BACKBONE", "mobilenet")
-    monkeypatch.setenv("COLORLIB_IMAGE_SIZE", "128")
-    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
-    loaded = settings.load(data="elsewhere", mirror="")
-    assert loaded.profile == "paper" and loaded.image_size == 128 and loaded.data == "elsewhere"
-    assert {loaded.backbone_of(model) for model in settings.MODELS} == {"mobilenet"}
-    assert loaded.results_folder == tmp_path
-    assert settings.load(image_size=64).image_size == 64
+def other_value(name):
+    """The text of a value that the profile `classroom` has not, for any setting."""
+    field = settings.FIELDS[name]
+    if " or " in field.metadata["rule"][0] and field.type is str:
+        choices = field.metadata["rule"][0].replace(" or ", ", ").split(", ")
+        return next(choice for choice in choices if choice != field.metadata["defaults"]["classroom"])
+    if field.type is bool:
+        return str(not field.default)
+    if field.type in (int, float):
+        return str(field.type(0.25 if name in ("fraction", "lambda_", "dropout") else 7))
+    return "/nowhere"
+
+
+EVERY = [name for name in settings.FIELDS if name != "profile"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_setting_is_set_by_variable_and_beaten_by_keyword_and_both_reach_another_process(name, monkeypatch):
+    text = other_value(name)
+    default = settings.load("classroom")
+    monkeypatch.setenv(settings.variable(name), text)
+    chosen = settings.load("classroom")
+    assert getattr(chosen, name) != getattr(default, name) and chosen.given == {name}
+    assert dataclasses.replace(chosen, **{name: getattr(default, name)}) == dataclasses.replace(
+        default, results_folder=chosen.results_folder if name == "data" else default.results_folder
+    ), "and nothing else is changed"
+    carried = settings.environment(chosen)
+    monkeypatch.delenv(settings.variable(name))
+    for variable, value in carried.items():
+        monkeypatch.setenv(variable, value)
+    again = settings.load()
+    assert again == chosen and again.given == chosen.given
+    back = settings.load(**{name: getattr(default, name)})
+    assert getattr(back, name) == getattr(default, name) or getattr(default, name) in (None, "")
+
+
+def test_folders_and_files_stay_themselves_in_another_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "archives", "weights", "out"):
+        (tmp_path / name).mkdir()
+    chosen = settings.load("sample", data="photos", mirror="archives", weights="weights", results_folder="out")
+    assert (chosen.data, chosen.mirror) == (str(tmp_path / "photos"), str(tmp_path / "archives"))
+    assert (chosen.weights, chosen.results_folder) == (str(tmp_path / "weights"), tmp_path / "out")
+    (tmp_path / "imagenet").mkdir()
+    assert settings.load("sample", weights="imagenet").weights == "imagenet", "a name stays a name"
+    assert settings.load("sample", mirror="https://example.org/a").mirror == "https://example.org/a"
+
+
+def test_the_given_ones_are_remembered_through_changes():
+    chosen = settings.load("sample", epochs=3).replace(image_size=32)
+    assert chosen.given == {"epochs", "image_size"} and (chosen.epochs, chosen.image_size) == (3, 32)
+    assert chosen == settings.load("sample", epochs=3, image_size=32)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +104,16 @@ def test_the_environment_changes_fields_and_arguments_win(monkeypatch, tmp_path)
     [
         (lambda: settings.load("papper"), ["papper", "sample", "classroom", "paper"]),
         (lambda: settings.load().backbone_of("vgg"), ["vgg", "baseline", "rebalanced", "efficientnet"]),
-        (lambda: settings.load(backbone="resnet"), ["resnet", "vgg16", "efficientnetb7", "mobilenet"]),
-        (lambda: settings.load(fraction=0.0), ["fraction", "0.0"]),
-        (lambda: settings.load(image_size=-1), ["image_size", "-1"]),
-        (lambda: settings.load(lambda_=1.5), ["lambda_", "1.5"]),
+        (lambda: settings.load(backbone="resnet"), ["resnet", "vgg16", "efficientnetlite0", "mobilenet"]),
+        (lambda: settings.load(form="half"), ["half", "paper or fast"]),
+        (lambda: settings.load(cache="disk"), ["disk", "none or memory"]),
+        (lambda: settings.load(fraction=0.0), ["fraction", "0.0", "--fraction"]),
+        (lambda: settings.load(image_size=-1), ["image_size", "-1", "COLORLIB_IMAGE_SIZE"]),
+        (lambda: settings.load(image_size="large"), ["image_size", "'large'", "a whole number"]),
+        (lambda: settings.load(lambda_=1.5), ["lambda_", "1.5", "--lambda", "COLORLIB_LAMBDA"]),
         (lambda: settings.load(dropout=float("nan")), ["dropout", "nan"]),
+        (lambda: settings.load(flip="perhaps"), ["flip", "true or false"]),
+        (lambda: settings.load().replace(epochs=0), ["epochs", "at least 1"]),
     ],
 )
 def test_unknown_names_and_impossible_values_say_what_is_valid(attempt, names):
@@ -56,32 +123,42 @@ def test_unknown_names_and_impossible_values_say_what_is_valid(attempt, names):
         assert name in str(caught.value)
 
 
-def test_a_number_that_is_none(monkeypatch):
-    monkeypatch.setenv("COLORLIB_IMAGE_SIZE", "large")
-    with pytest.raises(ColorlibError, match="COLORLIB_IMAGE_SIZE='large' is not a number"):
-        settings.load()
-
-
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.load().epochs = 3
 
 
-def test_the_environment_carries_settings_to_another_process(monkeypatch, tmp_path):
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    monkeypatch.chdir(tmp_path)
-    chosen = settings.load("sample", data="photos", image_size=96, backbone="mobilenet", efficientnet="mobilenet")
-    assert chosen.data == str(photos)
-    monkeypatch.chdir("/")
-    for variable, value in settings.environment(chosen).items():
-        monkeypatch.setenv(variable, value)
-    assert settings.load() == chosen
-
-
-def test_other_data_get_a_results_folder_of_their_own(monkeypatch, tmp_path):
-    assert settings.load("sample").results_folder == settings.ROOT / "results"
-    assert settings.load("sample", data=str(tmp_path / "photos")).results_folder == settings.ROOT / "results" / "photos"
+def test_no_two_profiles_and_no_two_data_sets_share_a_results_folder(monkeypatch, tmp_path):
+    results = settings.ROOT / "results"
+    folders = [tmp_path / one / "photos" for one in ("a", "b")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    chosen = [settings.load(profile) for profile in settings.PROFILES]
+    chosen += [settings.load("sample", data=str(folder)) for folder in folders]
+    chosen += [settings.load("sample", data="food101")]
+    places = [each.results_folder for each in chosen]
+    assert places[:3] == [results / "sample", results / "classroom", results / "paper"]
+    assert places[5] == results / "food101" and len(set(places)) == 6
+    assert [each.data_name for each in chosen[:3]] == ["sample", "places365-val", "places365"]
+    one, other = (each.data_name for each in chosen[3:5])
+    assert one != other and all(name.startswith("photos-") and len(name) == 13 for name in (one, other))
+    assert places[3] == results / one and places[4] == results / other
+    monkeypatch.chdir(tmp_path / "a")
+    assert settings.load("sample", data="photos").data_name == one, "the same folder by another path"
+    assert chosen[0].replace(data="food101").results_folder == results / "food101", "it follows the data"
     assert settings.load("sample", data="food101", results_folder=tmp_path).results_folder == tmp_path
-    monkeypatch.setenv("COLORLIB_DATA", "food101")
-    assert settings.load("paper").results_folder == settings.ROOT / "results" / "food101"
+
+
+def rows_of_the_settings() -> str:
+    """README's table, made from the fields."""
+    rows = ["| flag | what it sets [default] |", "|---|---|"]
+    for name in settings.FIELDS:
+        rows.append(f"| `{settings.flag(name)}` | {settings.description(name).replace(f'{settings.ROOT}/', '')} |")
+    return "\n".join(rows)
+
+
+def test_readmes_table_of_settings_is_that_of_the_fields():
+    """Make it anew: PYTHONPATH=tests python -c "import test_settings as t; print(t.rows_of_the_settings())"."""
+    page = (settings.ROOT / "README.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- settings -->\n")[2].partition("\n<!-- settings: end -->")[0]
+    assert table == rows_of_the_settings()

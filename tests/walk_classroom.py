@@ -46,6 +46,7 @@ def main() -> int:
             "COLORLIB_PROFILE": "classroom",
             "COLORLIB_MIRROR": server.url,
             "COLORLIB_BACKBONE": options.backbone,
+            "COLORLIB_EFFICIENTNET": options.backbone,
             "COLORLIB_WEIGHTS": "imagenet",
             "COLORLIB_IMAGE_SIZE": str(options.image_size),
             "COLORLIB_EPOCHS": str(options.epochs),
@@ -53,9 +54,10 @@ def main() -> int:
         done = subprocess.run([sys.executable, "-m", "colorlib", "notebooks"], cwd=root, env=environment)
         print(f"\nThe server was asked {len(server.log)} times, for {server.asked:,} bytes; it has {len(archive):,}.")
         if done.returncode == 0:
-            print((root / "results" / "table1.md").read_text())
+            results = root / "results" / "classroom"
+            print((results / "table1.md").read_text())
             if options.keep:
-                shutil.copytree(root / "results", options.keep, dirs_exist_ok=True)
+                shutil.copytree(results, options.keep, dirs_exist_ok=True)
         return done.returncode or int(server.asked < len(archive))
 
 
@@ -91,7 +93,7 @@ def fresh_copy(root: Path) -> Path:
     for name in listed.rstrip("\0").split("\0"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
-    sources = sorted(map(str, (root / "notebooks").glob("0*.py")))
+    sources = sorted(map(str, (root / "notebooks").glob("[0-9]*.py")))
     subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--update", "--to", "ipynb", *sources], check=True)
     return root
 

@@ -1,19 +1,17 @@
-"""Google Colab and the setup of every notebook: what lasts, which accelerator. Nothing else names `google.colab`."""
+"""Google Colab and the setup of every notebook: what lasts, which accelerator. Nothing else uses `google.colab`."""
 
 import contextlib
-import dataclasses
 import importlib.metadata
 import importlib.util
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from colorlib import ColorlibError
-from colorlib import settings as settings_module
-from colorlib.settings import Settings
-from colorlib.sources import files as local_files
+from colorlib.settings import DATA_SETS, ROOT, Settings, is_colab, load
 
 FIGURE_DPI = 80  # of figures inside notebooks, which stay under 1 MB
 
@@ -28,48 +26,29 @@ TRAINING_TAKES = {
 }
 
 
-def is_colab() -> bool:
-    """Whether this Python runs on Google Colab."""
-    try:
-        return importlib.util.find_spec("google.colab") is not None
-    except (ModuleNotFoundError, ValueError):  # no package `google`, or one that was put together by hand
-        return False
-
-
 def mount_drive() -> Path:
     """Mount Google Drive, or use the mount that is there. Returns the folder of one's own files.
 
     Raises `ColorlibError` with Colab's reason when it cannot be mounted: declined, signed out, timed out.
     """
-    mine = local_files.DRIVE / "MyDrive"
-    dropped = False
+    from colorlib.sources import files
+
+    own_files, dropped = files.DRIVE / "MyDrive", False
     try:
-        there = mine.is_dir()
+        if own_files.is_dir():
+            return own_files
     except OSError:  # errno 107: a mount that was there, and was dropped
-        there, dropped = False, True
-    if not there:
+        dropped = True
+    try:
         from google.colab import drive
 
-        try:
-            drive.mount(str(local_files.DRIVE), force_remount=dropped)
-            there = mine.is_dir()
-        except Exception as error:  # ValueError, and Colab's own MessageError when access is declined
-            raise ColorlibError(f"Google Drive could not be mounted: {error}") from error
-    if not there:
-        raise ColorlibError(
-            "Google Drive is mounted, but has no folder MyDrive. Disconnect it in Colab's file view, try again."
-        )
-    return mine
-
-
-def lasting_folder(name: str = "") -> Path:
-    """The folder colorlib/<name> on Google Drive, made if need be: what lies there outlasts the session."""
-    folder = mount_drive() / "colorlib" / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ColorlibError(f"Google Drive cannot be written to: {error.strerror}") from error
-    return folder
+        drive.mount(str(files.DRIVE), force_remount=dropped)
+        if own_files.is_dir():
+            return own_files
+        reason = "it has no folder MyDrive. Disconnect it in Colab's file view, then try again"
+    except Exception as error:  # ValueError, and Colab's own MessageError when access is declined
+        reason = error
+    raise ColorlibError(f"Google Drive could not be mounted: {reason}")
 
 
 def upload(folder: Path) -> list[Path]:
@@ -79,11 +58,11 @@ def upload(folder: Path) -> list[Path]:
     """
     if not is_colab():
         raise ColorlibError("Photos are uploaded on Colab alone. On your own computer, give the photo's path instead.")
-    from google.colab import files
+    from google.colab import files as colab_files
 
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder):  # Colab writes what it gets into the current folder as well
-        picked = {folder / Path(name).name: data for name, data in files.upload().items()}
+        picked = {folder / Path(name).name: data for name, data in colab_files.upload().items()}
     for path, data in picked.items():
         path.write_bytes(data)
     if not picked:
@@ -93,7 +72,7 @@ def upload(folder: Path) -> list[Path]:
 
 def accelerator() -> str:
     """The name of the GPU that TensorFlow will use, "" when there is none."""
-    with _quiet():
+    with quiet():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -102,29 +81,27 @@ def accelerator() -> str:
 
 def check_packages() -> None:
     """Raise `ColorlibError` naming what is missing or too old, by requirements.txt, and what to do about it."""
-    wrong = []
-    for line in (settings_module.ROOT / "requirements.txt").read_text().splitlines():
-        if not (needed := line.partition("#")[0].strip()):
-            continue
-        needed = Requirement(needed)
-        try:
-            found = importlib.metadata.version(needed.name)
-        except importlib.metadata.PackageNotFoundError:
-            found = None
-        if found is None and importlib.util.find_spec(needed.name) is None:  # tensorflow-cpu is a tensorflow, too
-            wrong.append(f"{needed} is missing")
-        elif found is not None and not needed.specifier.contains(found, prereleases=True):
-            wrong.append(f"{needed} is needed, {found} is there")
+    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    wrong = [problem for line in lines if line and (problem := _problem(Requirement(line)))]
     if not wrong:
         return
-    if is_colab() and importlib.util.find_spec("tensorflow") is None:
+    if not is_colab():
+        advice = "Install what the notebooks need, then restart the kernel: pip install -r requirements.txt"
+    elif importlib.util.find_spec("tensorflow") is None:
         raise ColorlibError(NO_TENSORFLOW_ON_COLAB)
-    what = (
-        "Choose Runtime > Change runtime type, and the latest runtime version, then run this cell again."
-        if is_colab()
-        else "Install what the notebooks need, then restart the kernel: pip install -r requirements.txt"
-    )
-    raise ColorlibError(f"Packages are missing or too old: {'; '.join(wrong)}. {what}")
+    else:
+        advice = "Choose Runtime > Change runtime type, and the latest runtime version, then run this cell again."
+    raise ColorlibError(f"Packages are missing or too old: {'; '.join(wrong)}. {advice}")
+
+
+def _problem(needed: Requirement) -> str:
+    """What is wrong with a package that is needed: "" when nothing is."""
+    try:
+        version = importlib.metadata.version(needed.name)
+    except importlib.metadata.PackageNotFoundError:
+        # tensorflow-cpu is a tensorflow, too
+        return "" if importlib.util.find_spec(needed.name) else f"{needed} is missing"
+    return "" if needed.specifier.contains(version, prereleases=True) else f"{needed} is needed, {version} is there"
 
 
 def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings:
@@ -132,90 +109,86 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
 
     profile: "auto", "sample", "classroom" or "paper". data: a data set's name or a folder of photos; "" leaves
     the profile's. drive: on Colab, keep checkpoints on Google Drive. Prints five lines, the same from run to run, and
-    a sixth where Drive is refused. Raises `ColorlibError` where a package is missing or too old.
+    one more where Drive is refused, and where runs of an earlier version lie. Raises `ColorlibError` where a package is
+    missing or too old.
     """
     check_packages()
-    on_colab, refused = is_colab(), ""
-    if on_colab and drive:  # first of all: the photos may lie there
+    from colorlib.sources import files  # needs packages
+
+    own_files, refusal = None, ""
+    if drive and is_colab():  # first of all: the photos may lie there
         try:
-            mount_drive()
+            own_files = mount_drive()
         except ColorlibError as error:
-            refused = str(error)
-    settings = settings_module.load(profile, on_colab=on_colab, data=data)
-    gpu = accelerator()
+            refusal = str(error)
+    settings = load(profile, data=data)
+    if files.on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
+        settings = settings.replace(data_folder=files.DRIVE.parent / "colorlib-data")
+    if own_files and settings.keep_folder is None:
+        # Trainings of another profile or of other photos could not go on from each other's checkpoints.
+        name = settings.profile if settings.own_data else f"{settings.profile}-{settings.data_name}"
+        folder = own_files / "colorlib" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            settings = settings.replace(keep_folder=folder)
+        except OSError as error:
+            refusal = f"Google Drive cannot be written to: {error.strerror}"
     _small_figures()
-    if local_files.on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
-        settings = dataclasses.replace(settings, data_folder=local_files.DRIVE.parent / "colorlib-data")
     print(f"Profile      {settings.profile}")
-    print(f"Data         {_data_name(settings)}")
-    print(f"Results      {_results_name(settings)}")
-    print(f"Accelerator  {gpu or _without_gpu(settings, on_colab)}")
-    if on_colab and drive and not refused:
-        try:
-            settings = dataclasses.replace(settings, keep_folder=lasting_folder(_name_on_drive(settings)))
-        except ColorlibError as error:
-            refused = str(error)
-    if refused:
-        print(f"Drive        {refused}")
-    print(f"Kept         {_what_lasts(settings, on_colab)}")
+    print(f"Data         {settings.data if settings.data in DATA_SETS else f'your folder {Path(settings.data).name}'}")
+    print(f"Results      {_shown_results(settings.results_folder)}")
+    print(f"Accelerator  {accelerator() or _without_gpu(settings)}")
+    if refusal:
+        print(f"Drive        {refusal}")
+    print(f"Kept         {_what_lasts(settings)}")
     return settings
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Hold back TensorFlow's start-up lines: they tell a reader nothing and differ from run to run.
 
     They come from C++, some of them before any log level is read, so that only the file descriptor stops them.
-    What fails, still fails: as an exception.
+    Where the block fails, they are shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            lines.seek(0)
+            os.write(stderr, lines.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
-def _data_name(settings: Settings) -> str:
-    folder = Path(settings.data).expanduser()
-    if folder.is_dir():
-        return f"your folder {folder.resolve().name}"
-    return settings.data
-
-
-def _name_on_drive(settings: Settings) -> str:
-    """Trainings of another profile or of other photos get a folder of their own: each could not go on from the other's
-    checkpoints, and would be refused."""
-    own = settings_module.PROFILES[settings.profile].data
-    return settings.profile if settings.data == own else f"{settings.profile}-{Path(settings.data).name}"
-
-
-def _results_name(settings: Settings) -> str:
+def _shown_results(folder: Path) -> str:
     """Where results lie, from `results` on: a notebook's output holds no path of a machine."""
-    folder = settings.results_folder
     if "results" in folder.parts:
         return "/".join(folder.parts[folder.parts.index("results") :]) + "/"
     return f"{folder.name}/, the folder chosen by COLORLIB_RESULTS"
 
 
-def _without_gpu(settings: Settings, on_colab: bool) -> str:
+def _without_gpu(settings: Settings) -> str:
     if settings.profile == "sample":
         return "none; the sample profile needs none"
-    menu = "Choose Runtime > Change runtime type > T4 GPU. " if on_colab else ""
+    menu = "Choose Runtime > Change runtime type > T4 GPU. " if is_colab() else ""
     with_gpu, without = TRAINING_TAKES[settings.profile]
     return f"none. {menu}Without a GPU, each training takes {without} instead of {with_gpu}."
 
 
-def _what_lasts(settings: Settings, on_colab: bool) -> str:
+def _what_lasts(settings: Settings) -> str:
     if settings.keep_folder is not None:
         name = settings.keep_folder.name
-        where = f"MyDrive/colorlib/{name} on Google Drive" if on_colab else f"the folder {name}"
+        where = f"MyDrive/colorlib/{name} on Google Drive" if is_colab() else f"the folder {name}"
         return f"checkpoints are copied to {where}: training goes on from there in a later session"
-    if on_colab:
+    if is_colab():
         return (
             "NOTHING outlasts this session: when it ends, trained models are gone. "
             "Tick USE_DRIVE and run this cell again to keep them on Google Drive."

@@ -8,6 +8,7 @@ import pytest
 
 from colorlib import ColorlibError, settings
 from colorlib.course import colab
+from colorlib.sources import files
 
 
 def module(name, **contents):
@@ -44,24 +45,18 @@ class Colab:
 def on_colab(tmp_path, monkeypatch):
     mount = tmp_path / "content" / "drive"
     fake = Colab(mount)
-    drive, files = module("google.colab.drive", mount=fake.mount), module("google.colab.files", upload=fake.upload)
-    package = module("google.colab", drive=drive, files=files)
+    drive, uploads = module("google.colab.drive", mount=fake.mount), module("google.colab.files", upload=fake.upload)
+    package = module("google.colab", drive=drive, files=uploads)
     for name, value in (
         ("google", module("google", colab=package)),
         ("google.colab", package),
         ("google.colab.drive", drive),
-        ("google.colab.files", files),
+        ("google.colab.files", uploads),
     ):
         monkeypatch.setitem(sys.modules, name, value)
-    monkeypatch.setattr(colab, "DRIVE", mount)
+    monkeypatch.setattr(files, "DRIVE", mount)
     monkeypatch.setattr(colab, "accelerator", lambda: "Tesla T4")
     return fake
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    for name in ("PROFILE", "DATA", "MIRROR", "BACKBONE", "WEIGHTS", "IMAGE_SIZE", "EPOCHS", "DATA_FOLDER", "RESULTS"):
-        monkeypatch.delenv(f"COLORLIB_{name}", raising=False)
 
 
 def test_elsewhere_is_not_colab(capsys, tmp_path, monkeypatch):
@@ -102,11 +97,18 @@ def test_trainings_of_other_profiles_or_photos_do_not_collide_on_drive(on_colab,
     mine = tmp_path / "holidays"
     mine.mkdir()
     chosen = [("classroom", ""), ("paper", ""), ("classroom", "food101"), ("classroom", str(mine))]
+    name = settings.load(data=str(mine)).data_name
+    assert name.startswith("holidays-")
     folders = [colab.start(profile, data).keep_folder for profile, data in chosen]
-    assert [folder.name for folder in folders] == ["classroom", "paper", "classroom-food101", "classroom-holidays"]
+    assert [folder.name for folder in folders] == ["classroom", "paper", "classroom-food101", f"classroom-{name}"]
     printed = capsys.readouterr().out
-    assert "MyDrive/colorlib/classroom-holidays on Google Drive" in printed and "your folder holidays" in printed
+    assert f"MyDrive/colorlib/classroom-{name} on Google Drive" in printed and "your folder holidays" in printed
     assert str(tmp_path) not in printed
+
+
+def test_a_second_folder_that_was_given_is_kept_to(on_colab, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLORLIB_KEEP_FOLDER", str(tmp_path / "mine"))
+    assert colab.start().keep_folder == tmp_path / "mine"
 
 
 @pytest.mark.parametrize("error", [ValueError("mount failed"), RuntimeError("credential propagation was unsuccessful")])
@@ -229,10 +231,8 @@ def test_photos_on_drive_are_there_before_the_data_folder_is_looked_for(on_colab
 
 def test_results_are_named_as_seen_from_the_project(on_colab, capsys, tmp_path):
     for folder, name in [("results", "results/"), (".test/results", "results/"), ("results/mine", "results/mine/")]:
-        chosen = settings.load("sample", results_folder=tmp_path / folder)
-        assert colab._results_name(chosen) == name
-    chosen = settings.load("sample", results_folder=tmp_path / "elsewhere")
-    assert colab._results_name(chosen) == "elsewhere/, the folder chosen by COLORLIB_RESULTS"
+        assert colab._shown_results(tmp_path / folder) == name
+    assert colab._shown_results(tmp_path / "elsewhere") == "elsewhere/, the folder chosen by COLORLIB_RESULTS"
 
 
 def test_uploaded_photos_lie_in_the_folder_and_not_where_the_notebook_is(on_colab, tmp_path, monkeypatch):

@@ -13,17 +13,8 @@ from colorlib.course import notebooks
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-NAMES = [
-    "01_download_and_split",
-    "02_lab_preprocessing",
-    "03_color_prior",
-    "04_train_baseline",
-    "05_train_rebalanced",
-    "06_train_efficientnet",
-    "07_compare_models",
-    "08_colorize_your_photos",
-]
-LESSONS = sorted(FOLDER.glob("0*.py"))  # the halves that are edited
+LESSONS = sorted(FOLDER.glob("[0-9]*.py"))  # the halves that are edited
+NAMES = [path.stem for path in LESSONS]
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -38,6 +29,7 @@ def outline(notebook):
 
 def test_the_series_is_complete():
     assert [path.stem for path in NOTEBOOKS] == NAMES
+    assert [int(name[:2]) for name in NAMES] == list(range(1, len(NAMES) + 1)) and len(NAMES) >= 8
 
 
 @every_notebook

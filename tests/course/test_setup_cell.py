@@ -36,9 +36,9 @@ def git(folder, *arguments):
 def project(tmp_path_factory):
     """What the setup cell needs of the project, as a repository of its own: the files as they are now."""
     folder = tmp_path_factory.mktemp("project")
-    for path in (*(ROOT / "colorlib").glob("*.py"), ROOT / "requirements.txt"):
+    for path in (*(ROOT / "colorlib").rglob("*.py"), ROOT / "requirements.txt"):
         copy = folder / path.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     git(folder, "init", "-q")
     git(folder, "add", "-A")
@@ -109,7 +109,7 @@ def test_a_copy_on_a_mounted_drive_is_taken_in_place_of_github(machine, project)
     (mine / machine.name / "from_the_teacher.txt").write_text("a copy")
     done = machine(setup_cell().partition("settings = ")[0], GIT_CONFIG_KEY_0="url.file:///nowhere/.insteadOf")
     assert done.returncode == 0, done.stderr
-    assert f"from {machine.content / 'colorization-course' / 'colorlib'}" in done.stdout, "worked on this disk"
+    assert f"from {machine.content / machine.name / 'colorlib'}" in done.stdout, "worked on this disk"
     assert (machine.content / machine.name / "from_the_teacher.txt").exists()
 
 

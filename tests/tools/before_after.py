@@ -1,6 +1,6 @@
 """The README's picture: photos without their colors, as a trained run colors them, and as they were.
 
-    python .github/before_after.py results/runs/efficientnet [--photos rocket coffee] [--strength 1]
+    python tests/tools/before_after.py results/paper/runs/efficientnet [--photos rocket coffee] [--strength 1]
 
 The photos come inside scikit-image and may be redistributed. Public domain: astronaut (NASA), rocket (SpaceX).
 CC0: chelsea (Stéfan van der Walt), coffee (Rachel Michetti). Use a run that was not trained on the sample.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from colorlib import colorize, settings  # noqa: E402
@@ -24,7 +24,7 @@ GAP, HEIGHT, WIDTH, MOST_BYTES = 8, 220, 330, 150_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="a trained run's folder, such as results/runs/efficientnet")
+    parser.add_argument("run", help="a trained run's folder, such as results/paper/runs/efficientnet")
     parser.add_argument("--photos", choices=PHOTOS, nargs="+", default=["rocket", "coffee"])
     parser.add_argument("--strength", type=float, default=1.0, help="times the predicted chroma; say so in the README")
     parser.add_argument("--out", type=Path, default=ROOT / ".github" / "before-after.jpg")
