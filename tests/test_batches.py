@@ -6,7 +6,8 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage
 
-from colorlib import ColorlibError, batches, lab, settings, sources
+from colorlib import ColorlibError, batches, lab, settings
+from colorlib.sources import splits
 
 SIZE = 32
 SIZES = [(32, 32), (40, 30), (64, 64), (33, 90), (48, 48), (20, 25), (32, 64)]  # of the photos, in turn
@@ -25,8 +26,8 @@ def make_split(folder, train=11, sizes=SIZES):
     for i in range(train):
         image, path = picture(i, sizes[i % len(sizes)]), folder / f"{i:03}.{('jpg', 'png', 'jpeg')[i % 3]}"
         (image.convert("L") if i % 3 == 2 else image).save(path)
-        photos.append(sources.describe(path.name, path.read_bytes()))
-    return sources.Split("made", folder, folder / "home", tuple(photos), tuple(photos), ())
+        photos.append(splits.describe(path.name, path.read_bytes()))
+    return splits.Split("made", folder, folder / "home", tuple(photos), tuple(photos), ())
 
 
 def make_settings(**changes):
@@ -184,8 +185,8 @@ def test_angles_are_uniform_within_the_setting(tmp_path):
     folder.mkdir()
     ramp = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (64, 64, 3)).astype(np.uint8)
     Image.fromarray(ramp).save(folder / "ramp.png")
-    photo = sources.describe("ramp.png", (folder / "ramp.png").read_bytes())
-    split = sources.Split("ramp", folder, folder, (photo,), (), ())
+    photo = splits.describe("ramp.png", (folder / "ramp.png").read_bytes())
+    split = splits.Split("ramp", folder, folder, (photo,), (), ())
     chosen = make_settings(image_size=64, batch_size=1, flip=False, rotation=20.0, upright_epochs=0)
     angles = []
     for (turned,) in rgb_of(split, chosen, 200):
@@ -253,8 +254,8 @@ def test_odd_shapes_and_single_colors(tmp_path):
     for number, (size, level) in enumerate([((1, 1), 200), ((1, 500), 0), ((700, 3), 255), ((64, 64), 128)]):
         Image.new("RGB", size, (level, level, level)).save(tmp_path / f"{number}.png")
         assert np.all(batches._decoded(str(tmp_path / f"{number}.png"), SIZE) == level)
-    split = sources.Split(
-        "gray", tmp_path, tmp_path, tuple(sources.describe(f"{i}.png", b"") for i in range(4)), (), ()
+    split = splits.Split(
+        "gray", tmp_path, tmp_path, tuple(splits.describe(f"{i}.png", b"") for i in range(4)), (), ()
     )
     ((L, ab),) = first(batches.training(split, make_settings(rotation=20.0)), 1)
     assert np.isfinite(L).all() and np.abs(ab).max() < 1e-4

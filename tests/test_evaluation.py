@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorlib import ColorlibError, evaluation, lab, runs, scores, settings, sources
+from colorlib import ColorlibError, evaluation, lab, runs, scores, settings
+from colorlib.sources import splits
 
 SIZE = 32
 
@@ -111,8 +112,8 @@ def folder_split(folder, colors, parts=("train", "test"), size=SIZE):
         for i, color in enumerate(colors):
             path = folder / f"{part}{i}.png"
             Image.new("RGB", (size, size), color).save(path)
-            found[part] += (sources.Photo(path.name, path.stat().st_size, f"{part}{i}", "x"),)
-    return sources.Split("folder", folder, folder, **found)
+            found[part] += (splits.Photo(path.name, path.stat().st_size, f"{part}{i}", "x"),)
+    return splits.Split("folder", folder, folder, **found)
 
 
 @pytest.fixture
@@ -213,8 +214,8 @@ def test_floors_on_real_photos(shared, tmp_path):
     with tarfile.open(shared / "photos" / "miniplaces-val.tar") as tar:
         tar.extractall(tmp_path, filter="data")
     paths = sorted(tmp_path.glob("miniplaces/val/*.jpg"))[::25]
-    photos = tuple(sources.Photo(str(p.relative_to(tmp_path)), 0, p.name, "x") for p in paths)
-    split = sources.Split("miniplaces-val", tmp_path, tmp_path, photos, (), photos)
+    photos = tuple(splits.Photo(str(p.relative_to(tmp_path)), 0, p.name, "x") for p in paths)
+    split = splits.Split("miniplaces-val", tmp_path, tmp_path, photos, (), photos)
     got = evaluation.evaluate({}, split, "test", settings.load("sample", image_size=128, cache="none"), progress=False)
     # Measured once with scikit-image's Lab on the pixels as Pillow decodes them, in float64.
     reference = np.concatenate([_reference_ab(path) for path in paths])
