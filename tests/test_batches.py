@@ -293,7 +293,7 @@ def test_a_photo_that_cannot_be_read_any_more_is_named(tmp_path, damage, reason,
         lambda: first(batches.training(split, chosen), 3),
         lambda: first(batches.evaluation(split, "validation", chosen), -1),
         lambda: batches.evaluation(split, "train", chosen.replace(cache="memory")),
-        lambda: MODEL.fit(batches.training(split, chosen), steps_per_epoch=3, verbose=0),
+        lambda: MODEL.fit(batches.training(split, chosen), steps_per_epoch=3, shuffle=False, verbose=0),
         lambda: MODEL.evaluate(batches.evaluation(split, "validation", chosen), verbose=0),
     ):
         named = pytest.raises(ColorlibError, match=f"The photo .*{name} cannot be read: {reason}.* start again")
