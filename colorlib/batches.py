@@ -8,15 +8,19 @@ training stream, so that any step can be had without computing the ones before i
 and because it is 8-bit RGB again after resizing, the batches are the same to the last bit with and without the cache.
 """
 
+import contextlib
 import functools
+import math
 import os
-import shutil
+import re
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, lab
+from colorlib.sources import PARTS
 
 _LARGEST_SHRINKING = 2 / 3  # below this scale a photo is antialiased; above it plain interpolation already is
 
@@ -37,7 +41,8 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     (MiniPlaces: validation MSE 0.00899, and 0.00892 with the statistics of sharp photos).
 
     rgb: give uint8 RGB (batch, size, size, 3) in place of (L, ab), where Lab is left to an accelerator.
-    Raises `ColorlibError` for an empty split and for a cache that does not fit.
+    Raises `ColorlibError` for an empty split, and for cache="memory" where photos do not fit or cannot be read. Without
+    the cache, a photo that cannot be read shows when its batch is asked for: see `photo_errors`.
     """
     count, batch = len(_paths(split, "train")), settings.batch_size
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
@@ -116,24 +121,76 @@ def options() -> tf.data.Options:
     return options
 
 
+@contextlib.contextmanager
+def photo_errors(split):
+    """A context to ask for batches in. Where a photo is gone or damaged since the split was made, it ends with a
+    `ColorlibError` that names the photo and says what to do, in place of TensorFlow's, which names a node of its graph.
+
+    Only then it reads the split's photos one by one, to find the one.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "IteratorGetNext" in str(error):  # of a stream, and not of a model
+            for part in PARTS:
+                for path in split.paths(part):
+                    _require_readable(path)
+        raise
+
+
+def _require_readable(path: str) -> None:
+    try:
+        _pixels(Path(path).read_bytes())
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", "TensorFlow cannot decode it")
+        raise ColorlibError(
+            f"The photo {path} cannot be read: {reason}. Put it back as it was; or remove it and start again: what was "
+            "downloaded is fetched anew, and a folder of yours is split anew without it."
+        ) from None
+
+
 def _loader(split, part: str, settings):
     """A function from a photo's index to its resized uint8 RGB (size, size, 3), from the cache or from the file."""
-    size = settings.image_size
+    paths, size = _paths(split, part), settings.image_size
     if settings.cache == "none":
-        paths = tf.constant(_paths(split, part))
+        paths = tf.constant(paths)
         return lambda i: _decoded(paths[i], size)
-    photos = _cache(_Part(split, part), size, settings.cache)
-    shape = (size, size, 3)
+    with photo_errors(split):
+        photos = _cache(tuple(paths), size, split.checksum)
     # Stateless, or deterministic ops would call it for one photo at a time.
-    return lambda i: tf.ensure_shape(tf.numpy_function(photos.__getitem__, [i], tf.uint8, stateful=False), shape)
+    load = functools.partial(tf.numpy_function, photos.__getitem__, Tout=tf.uint8, stateful=False)
+    return lambda i: tf.ensure_shape(load([i]), (size, size, 3))
+
+
+@functools.lru_cache(maxsize=4)
+def _cache(paths: tuple[str, ...], size: int, checksum: str) -> np.ndarray:
+    """Photos decoded and resized, uint8 (photos, size, size, 3). `checksum`, the split's, tells changed ones apart."""
+    stream = tf.data.Dataset.from_tensor_slices(list(paths))
+    stream = stream.map(lambda path: _decoded(path, size), num_parallel_calls=os.cpu_count())
+    photos = tqdm(_finished(stream).as_numpy_iterator(), "decoding photos once", len(paths), delay=2)
+    needed = len(paths) * size * size * 3
+    try:
+        if needed > _free_memory():
+            raise MemoryError
+        return np.fromiter(photos, np.dtype((np.uint8, (size, size, 3))), len(paths))
+    except MemoryError:
+        raise ColorlibError(
+            f'cache="memory" needs {needed / 2**30:.1f} GiB for {len(paths):,} photos of {size} × {size} pixels, more '
+            'than this machine has free. Choose cache="none", a smaller image_size or a smaller fraction.'
+        ) from None
+
+
+def _free_memory() -> float:
+    """Bytes of free memory where the system tells, on Linux and so on Colab: too large an array is not refused there,
+    but ends the process as it is filled. Infinity elsewhere, where NumPy raises MemoryError."""
+    file = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable: *(\d+) kB", file.read_text() if file.exists() else "")
+    return 1024 * int(found[1]) if found else math.inf
 
 
 def _decoded(path, size: int):
-    """A file's photo as uint8 RGB (size, size, 3): the whole picture, squeezed where it is not square.
-
-    INTEGER_ACCURATE agrees with Pillow to the last bit; TensorFlow's default is off by up to six levels.
-    """
-    image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")  # and PNG
+    """A file's photo as uint8 RGB (size, size, 3): the whole picture, squeezed where it is not square."""
+    image = _pixels(tf.io.read_file(path))
     shape = tf.shape(image)
     shrinks = size < _LARGEST_SHRINKING * tf.cast(tf.maximum(shape[0], shape[1]), tf.float32)
     image = tf.cond(
@@ -142,6 +199,14 @@ def _decoded(path, size: int):
         lambda: tf.image.resize(image, (size, size)),
     )
     return tf.ensure_shape(_to_8_bit(image), (size, size, 3))
+
+
+def _pixels(file):
+    """uint8 RGB (height, width, 3) of the bytes of a JPEG or PNG file.
+
+    INTEGER_ACCURATE agrees with Pillow to the last bit; TensorFlow's default is off by up to six levels.
+    """
+    return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _to_8_bit(image):
@@ -180,11 +245,12 @@ def rotated(image, angle):
         place = tf.maximum(place, -1 - place)
         return tf.minimum(place, 2 * size - 1 - place)
 
+    def color(y, x):
+        return tf.cast(tf.gather(pixels, inside(y) * size + inside(x)), tf.float32)
+
     def row(y):
-        left_one, right_one = (
-            tf.cast(tf.gather(pixels, inside(y) * size + inside(x)), tf.float32) for x in (columns, columns + 1)
-        )
-        return left_one + (right_one - left_one) * right_share
+        start = color(y, columns)
+        return start + (color(y, columns + 1) - start) * right_share
 
     columns, rows = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
     upper, lower = row(rows), row(rows + 1)
@@ -195,63 +261,3 @@ def rotated(image, angle):
 def _model_input(image):
     """(L, ab) of uint8 RGB. Compiled, the two dozen steps of Lab pass over the pixels once, not two dozen times."""
     return lab.split(lab.rgb_to_lab(tf.cast(image, tf.float32) / 255.0))
-
-
-class _Part:
-    """A split's part as a key: equal when it holds the same photos."""
-
-    def __init__(self, split, part: str):
-        self.split, self.part, self.key = split, part, (split.checksum, part)
-
-    def __hash__(self):
-        return hash(self.key)
-
-    def __eq__(self, other):
-        return self.key == other.key
-
-
-@functools.lru_cache(maxsize=4)
-def _cache(of: _Part, size: int, kind: str) -> np.ndarray:
-    """Every photo of a part, decoded and resized: uint8 (photos, size, size, 3), in memory or as a file."""
-    paths = _paths(of.split, of.part)
-    shape = (len(paths), size, size, 3)
-    file = of.split.home / f"photos-{of.part}-{size}-{of.split.checksum[:12]}.npy"
-    if kind == "disk" and file.exists():
-        return np.load(file, mmap_mode="r")
-    _check_room(shape, kind, of.split.home)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.part")
-    photos = (
-        np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape) if kind == "disk" else np.empty(shape, np.uint8)
-    )
-    stream = tf.data.Dataset.from_tensor_slices(paths).map(
-        lambda p: _decoded(p, size), num_parallel_calls=os.cpu_count()
-    )
-    done = 0
-    try:
-        for photo in tqdm(_finished(stream), f"decoding the {of.part} photos once", len(paths), delay=2):
-            photos[done] = photo
-            done += 1
-    except tf.errors.OpError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ColorlibError(f"The photo {paths[done]} cannot be decoded: {error.message}") from None
-    if kind == "memory":
-        return photos
-    photos.flush()
-    unfinished.replace(file)
-    return np.load(file, mmap_mode="r")
-
-
-def _check_room(shape, kind: str, folder) -> None:
-    needed = int(np.prod(shape, dtype=np.int64))
-    if kind == "memory":
-        room, where = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2, "half of this machine's memory"
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        room, where = shutil.disk_usage(folder).free, "the free space of the disk"
-    if needed > room:
-        other = '"none"' if kind == "disk" else '"disk" or "none"'
-        raise ColorlibError(
-            f"cache={kind!r} needs {needed / 2**30:.1f} GiB for {shape[0]:,} photos of {shape[1]} × {shape[2]} pixels, "
-            f"more than {where} ({room / 2**30:.1f} GiB); choose cache={other}."
-        )

@@ -7,36 +7,30 @@ An opaque white ground reads the same in print and in dark mode; lines differ in
 import base64
 import functools
 import io
+import itertools
 from pathlib import Path
 
 import keras
-import matplotlib
+import matplotlib.style
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from colorlib import lab, models
 
-STYLE = {
-    "figure.facecolor": "white",
-    "figure.dpi": 80,
-    "figure.titlesize": 11,
+PHOTO = 2.75  # inches a side of a photo with its margins: at least 250 pixels
+
+STYLE = {  # beyond matplotlib's defaults
     "figure.constrained_layout.use": True,
-    "axes.facecolor": "white",
+    "figure.titlesize": "medium",
+    "axes.titlesize": "medium",
     "axes.edgecolor": "0.4",
-    "axes.labelcolor": "0.15",
-    "axes.titlesize": 10,
-    "axes.titlecolor": "0.15",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.prop_cycle": matplotlib.cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]),
-    "font.size": 10,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "text.color": "0.15",
-    "xtick.color": "0.3",
-    "ytick.color": "0.3",
     "image.cmap": "cividis",
 }
 
@@ -46,7 +40,7 @@ def quiet(make):
 
     @functools.wraps(make)
     def styled(*args, **kwargs):
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.style.context(STYLE, after_reset=True):
             return make(*args, **kwargs)
 
     return styled
@@ -73,6 +67,32 @@ def save(figure, name, settings) -> Path:
     return path
 
 
+# Photos, in all notebooks
+
+
+@quiet
+def photo_row(images, titles=(), columns=4, size=PHOTO):
+    """Photos in rows of `columns`, each with its title; `size`: inches a side."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = panels(rows, columns, size * columns, (size + 0.25 * bool(titles)) * rows)
+    for axis, image, title in itertools.zip_longest(axes.flat, images, titles):
+        axis.set_axis_off()
+        if image is not None:
+            show_photo(axis, image, title or "")
+    return figure
+
+
+@quiet
+def photo_table(rows, labels, size=PHOTO):
+    """A table of photos. rows: list of dictionaries, heading -> image, with the same headings; labels: one a row."""
+    headings = list(rows[0])
+    figure = photo_row([row[heading] for row in rows for heading in headings], headings, len(headings), size)
+    for axis, label in zip(figure.axes[:: len(headings)], labels, strict=True):
+        axis.text(-0.03, 0.5, label, transform=axis.transAxes, rotation=90, va="center", ha="right")
+    return figure
+
+
 # 01_download_and_split
 
 
@@ -84,27 +104,27 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
     stop) of each kept photo.
     """
     figure, ((axes,),) = panels(width=8, height=0.55 * rows + 0.9)
-    length = size / rows
-
-    def draw(start, stop, low, high, **style):
-        for row in range(int(start // length), min(rows - 1, int(stop // length)) + 1):
-            left, right = max(start, row * length) - row * length, min(stop, (row + 1) * length) - row * length
-            axes.broken_barh([(left, max(right - left, length / 400))], (row + low, high - low), **style)
-
-    for i, (name, start, stop) in enumerate(classes):
-        draw(start, stop, 0.12, 0.72, color=("0.78", "0.9")[i % 2], linewidth=0)
-        row = int(start // length) + (
-            length - start % length < min(length / 6, stop - start - (length - start % length))
-        )
-        if stop - start > length / 6:
-            axes.text(max(start - row * length, 0) + length / 150, row + 0.05, name, fontsize=8, color="0.35")
-    for start, stop in kept:
-        draw(start, stop, 0.12, 0.72, color="#D55E00", linewidth=0)
-    axes.plot([at % length for at in probes], [at // length + 0.8 for at in probes], "^", color="#0072B2", markersize=4)
-    axes.plot([], [], "^", color="#0072B2", markersize=4, label=f"{len(probes)} probes")
-    axes.broken_barh([], (0, 0), color="#D55E00", label=f"{len(kept)} photos kept")
-    axes.broken_barh([], (0, 0), color="0.84", label=f"{len(classes)} classes")
-    axes.set(xlim=(0, length), ylim=(rows, -0.15), yticks=[], xlabel="megabytes from the start of the row")
+    length, pixels = size / rows, 800  # of a row, in bytes and in pixels
+    colors = ["white", "0.78", "0.9", "#D55E00"]
+    ribbon = np.zeros(rows * pixels, int)
+    stretches = [(i % 2 + 1, start, stop) for i, (_, start, stop) in enumerate(classes)]
+    for color, start, stop in stretches + [(3, start, stop) for start, stop in kept]:
+        first = int(start / length * pixels)
+        ribbon[first : max(int(stop / length * pixels), first + 1)] = color
+    for row, part in enumerate(ribbon.reshape(rows, pixels)):
+        axes.imshow(part[None], ListedColormap(colors), vmin=0, vmax=3, extent=(0, length, row + 0.72, row + 0.12))
+    for name, start, stop in classes:
+        row = int(start // length)
+        if min(stop, (row + 1) * length) - start > length / 6:  # room for its name
+            axes.text(start % length + length / 150, row + 0.05, name, fontsize=8, color="0.35")
+    marks = {"linestyle": "", "color": "#0072B2", "markersize": 4}
+    at, levels = np.mod(probes, length), np.floor_divide(probes, length) + 0.8
+    axes.plot(at, levels, marker="^", label=f"{len(probes)} probes", **marks)
+    for color, label in ((colors[3], f"{len(kept)} photos kept"), ("0.84", f"{len(classes)} classes")):
+        axes.plot([], [], "s", color=color, label=label)
+    axes.set(
+        xlim=(0, length), ylim=(rows, -0.15), yticks=[], aspect="auto", xlabel="megabytes from the start of the row"
+    )
     axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
     axes.spines["left"].set_visible(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
@@ -132,66 +152,36 @@ def photos_per_class(counts):
     return figure
 
 
-@quiet
-def contact_sheet(images, titles, columns=8):
-    """Photos side by side, (h, w, 3) each, with a title below the first row's top."""
-    rows = -(-len(images) // columns)
-    figure, grid = panels(rows, columns, width=8.6, height=1.25 * rows)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, image, title in zip(grid.flat, images, titles, strict=False):
-        show_photo(axes, image, title)
-        axes.title.set_fontsize(9)
-    return figure
-
-
 # 02_lab_preprocessing
 
 
-@quiet
 def color_planes(image):
-    """A photo, (h, w, 3) floats in [0, 1], as its planes R, G, B, each all of one color's light, and as L, a, b."""
-    planes = lab.rgb_to_lab(image)
-    gray = np.full_like(planes, 65.0)  # a and b are shown at one lightness, where nothing but the color differs
-    figure, axes = panels(2, 4, 8.8, 4.7)
-    show_photo(axes[0, 0], image, "the photo")
-    for axis, plane, name in zip(axes[0, 1:], np.moveaxis(image, -1, 0), "RGB", strict=True):
-        show_photo(axis, plane, f"{name} plane")
-    only_ab = np.concatenate([gray[..., :1], planes[..., 1:]], axis=-1)
-    show_photo(axes[1, 0], lab.lab_to_rgb(only_ab), "a and b, L = 65 everywhere")
-    show_photo(axes[1, 1], planes[..., 0] / 100, "L: light alone")
-    for axis, channel, name in zip(axes[1, 2:], (1, 2), ("a: green to red", "b: blue to yellow"), strict=True):
-        one = np.concatenate([gray[..., :1], np.zeros_like(planes[..., 1:])], axis=-1)
-        one[..., channel] = planes[..., channel]
-        show_photo(axis, lab.lab_to_rgb(one), name)
-    return figure
+    """A photo, (h, w, 3) floats in [0, 1], as its planes R, G, B, each a gray photo, and as a and b, L, a, b."""
+    L, a, b = np.moveaxis(lab.rgb_to_lab(image), -1, 0)
+
+    def at_one_lightness(a, b):  # so that nothing but the color differs
+        return lab.lab_to_rgb(np.stack(np.broadcast_arrays(np.float32(65), a, b), axis=-1))
+
+    red, green, blue = np.moveaxis(image, -1, 0)
+    shown = {"the photo": image, "R plane": red, "G plane": green, "B plane": blue}
+    shown |= {"a and b, L = 65 everywhere": at_one_lightness(a, b), "L: light alone": L / 100}
+    shown |= {"a: green to red": at_one_lightness(a, 0 * a), "b: blue to yellow": at_one_lightness(0 * b, b)}
+    return photo_row([*shown.values()], [*shown])
 
 
 @quiet
 def gamut_slices(lightnesses=(20, 40, 60, 80)):
     """The ab plane at some lightnesses: every color that a screen can show there, white beyond."""
-    a, b = np.meshgrid(np.arange(-95.0, 105), np.arange(-115.0, 105), indexing="ij")
-    figure, axes = panels(1, len(lightnesses), 2.3 * len(lightnesses) + 0.4, 2.7, sharey=True)
+    a, b = np.meshgrid(np.arange(-95.0, 105), np.arange(-115.0, 105))
+    figure, axes = panels(1, len(lightnesses), 2.3 * len(lightnesses) + 0.4, 3.3, sharey=True)
     for axis, lightness in zip(axes[0], lightnesses, strict=True):
         linear = lab.lab_to_linear(np.stack([np.full_like(a, lightness), a, b], axis=-1))
         inside = ((linear > -1e-4) & (linear < 1 + 1e-4)).all(axis=-1, keepdims=True)
-        axis.imshow(np.where(inside, lab.encode(linear), 1), origin="lower", extent=(-115, 105, -95, 105))
+        axis.imshow(np.where(inside, lab.encode(linear), 1), origin="lower", extent=(-95, 105, -115, 105))
         axis.plot(0, 0, "+", color="white", markersize=8)
-        axis.set(title=f"L = {lightness}", xlabel="b, ab units")
-    axes[0, 0].set_ylabel("a, ab units")
+        axis.set(title=f"L = {lightness}", xlabel="a, ab units")
+    axes[0, 0].set_ylabel("b, ab units")
     figure.suptitle("The colors of a screen: which ones there are depends on the lightness")
-    return figure
-
-
-@quiet
-def photo_row(images, titles=None, columns=4, size=2.2):
-    """Photos side by side, in rows of `columns`, each with its title."""
-    rows = -(-len(images) // columns)
-    figure, axes = panels(rows, columns, size * columns, (size + 0.25 * bool(titles)) * rows)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, image, title in zip(axes.flat, images, titles or [""] * len(images), strict=False):
-        show_photo(axis, image, title)
     return figure
 
 
@@ -199,51 +189,43 @@ def photo_row(images, titles=None, columns=4, size=2.2):
 
 
 @quiet
-def ab_planes(planes, bin_width, label, logarithmic=True, columns=3, same_scale=True):
-    """Tables over the ab plane, one panel each, with the outline of sRGB's gamut around them.
+def ab_planes(planes, bin_width, label, logarithmic=True):
+    """Tables over the ab plane, a panel each on one scale, with the outline of sRGB's gamut around them.
 
     planes: title -> (n, n), rows a, columns b, the middle bin neutral; NaN and what is below 1e-7 of the largest
     value (1e-3 on a linear scale) stay white. label: what the values are, with their unit.
-    same_scale: one color bar for all, or one each.
     """
-    columns = min(columns, len(planes))
-    rows = -(-len(planes) // columns)
-    side = 3.6 if len(planes) == 1 else 2.5
-    figure, axes = panels(rows, columns, side * columns + 0.9, side * rows + 0.3, sharex=True, sharey=True)
-    floor = (1e-7 if logarithmic else 1e-3) * max(np.nanmax(plane) for plane in planes.values())
-    tables = {title: np.where(plane > floor, plane, np.nan) for title, plane in planes.items()}
-    lowest, highest = (f([f(t) for t in tables.values()]) for f in (np.nanmin, np.nanmax))
-    for axis in axes.flat[len(planes) :]:
-        axis.set_axis_off()
-    for axis, (title, table) in zip(axes.flat, tables.items(), strict=False):
-        low, high = (lowest, highest) if same_scale else (np.nanmin(table), np.nanmax(table))
-        norm = LogNorm(low, max(high, low * 1.001)) if logarithmic else Normalize(low, high)
-        reach = (len(table) // 2 + 0.5) * bin_width
-        shown = axis.imshow(table, origin="lower", extent=(-reach, reach) * 2, norm=norm, cmap="viridis")
+    columns = min(3, len(planes))
+    rows, side = -(-len(planes) // columns), 3.6 if len(planes) == 1 else 2.5
+    figure, axes = panels(rows, columns, side * columns + 0.9, side * rows + 0.5, sharex=True, sharey=True)
+    tables = np.stack([*planes.values()]).astype(float)
+    tables[tables < (1e-7 if logarithmic else 1e-3) * np.nanmax(tables)] = np.nan
+    low, high = np.nanmin(tables), np.nanmax(tables)
+    norm = LogNorm(low, max(high, low * 1.001)) if logarithmic else Normalize(low, high)
+    reach = (tables.shape[1] // 2 + 0.5) * bin_width
+    for axis, title, table in itertools.zip_longest(axes.flat, planes, tables):
+        if title is None:
+            axis.set_axis_off()
+            continue
+        shown = axis.imshow(table.T, origin="lower", extent=(-reach, reach) * 2, norm=norm, cmap="viridis")
         axis.contour(*_gamut(), levels=[0.5], colors="0.25", linewidths=1)
         axis.plot(0, 0, "+", color="white", markersize=7)
-        axis.set(title=title, xlim=(-118, 108), ylim=(-98, 112), aspect="equal")
-        if not same_scale:
-            figure.colorbar(shown, ax=axis, shrink=0.8)
+        axis.set(title=title, xlim=(-98, 112), ylim=(-118, 108), aspect="equal")
     for axis in axes[-1]:
-        axis.set_xlabel("blue  ←  b  →  yellow")
+        axis.set_xlabel("green  ←  a  →  red")
     for axis in axes[:, 0]:
-        axis.set_ylabel("green  ←  a  →  red")
-    if same_scale:
-        figure.colorbar(shown, ax=axes, label=label, shrink=0.85)
-    else:
-        figure.supylabel(label)
+        axis.set_ylabel("blue  ←  b  →  yellow")
+    figure.colorbar(shown, ax=axes, label=label, shrink=0.85)
     return figure
 
 
 @functools.lru_cache(maxsize=1)
 def _gamut():
-    """Where sRGB has colors: b, a, and 1.0 where some lightness shows that color, on a grid of 2 ab units."""
+    """Where sRGB has colors: a, b, and 1.0 where some lightness shows that color, rows b, on a grid of 4 ab units."""
     levels = np.linspace(0, 1, 65)
-    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1)
-    ab = lab.rgb_to_lab(cube.reshape(-1, 3))[:, 1:]
+    _, a, b = np.moveaxis(lab.rgb_to_lab(np.stack(np.meshgrid(levels, levels, levels), axis=-1)), -1, 0)
     edges = np.arange(-121, 122, 4.0)
-    inside = np.histogram2d(ab[:, 0], ab[:, 1], [edges, edges])[0] > 0
+    inside = np.histogram2d(b.ravel(), a.ravel(), [edges, edges])[0] > 0
     middle = (edges[1:] + edges[:-1]) / 2
     return middle, middle, inside.astype(float)
 
@@ -251,7 +233,7 @@ def _gamut():
 @quiet
 def weights_on_photo(images, weights, titles):
     """Photos above, and below each the weight v of its every pixel. weights: (h, w) for each photo."""
-    figure, axes = panels(2, len(images), 2.1 * len(images) + 0.9, 4.3)
+    figure, axes = panels(2, len(images), PHOTO * len(images) + 1.1, 2 * PHOTO + 0.3)
     norm = LogNorm(min(w.min() for w in weights), max(w.max() for w in weights))
     for column, (image, weight, title) in enumerate(zip(images, weights, titles, strict=True)):
         show_photo(axes[0, column], image, title)
@@ -314,35 +296,38 @@ def tap_maps(model, L):
     names = models.taps(model.name.removesuffix("_colorizer"))
     inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
     maps = [np.asarray(tap, np.float32)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
-    figure, axes = panels(1, len(maps) + 1, 1.55 * (len(maps) + 1), 2.7)
-    show_photo(axes[0, 0], L[0, ..., 0], "L")
-    for axis, name, plane in zip(axes[0, 1:], names, maps, strict=True):
-        axis.imshow(plane)
-        axis.set_title(f"{name.replace('_', chr(10), 1)}\n{plane.shape[0]}²", size=8)
-        axis.set_axis_off()
+    titles = ["L", *(f"{name}, {len(plane)}²" for name, plane in zip(names, maps, strict=True))]
+    figure = photo_row([L[0, ..., 0], *((plane - plane.min()) / (np.ptp(plane) or 1) for plane in maps)], titles, 3)
     figure.suptitle("What five taps see: from fine edges to a coarse map")
     return figure
 
 
 @quiet
-def learning_curve(history, column="loss", floors=None):
-    """Training and validation values of one run by epoch, a ring on the best epoch. history: rows of history.csv.
-    floors: name -> what an answer that learns nothing scores, drawn as a dotted line."""
-    figure, ((axes,),) = panels(width=6.2, height=3)
-    epochs = [row["epoch"] for row in history]
-    axes.plot(epochs, [row[column] for row in history], "--", label="training, augmented, in training mode")
-    validation = [row[f"val_{column}"] for row in history]
-    axes.plot(epochs, validation, "-", label="validation")
-    best = int(np.argmin([row["val_loss"] for row in history]))
-    axes.plot(epochs[best], validation[best], "o", color="0.2", fillstyle="none", markersize=11, label="best epoch")
-    for name, value in (floors or {}).items():
-        axes.axhline(value, color="0.5", linestyle=":", linewidth=1.5)
-        place = axes.get_yaxis_transform()  # beside the axes, where no curve crosses the words
-        axes.text(1.01, value, name.replace(", ", ",\n"), transform=place, va="center", color="0.35", size=9)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set(xlabel="epoch", ylabel=column.replace("_", " "), ylim=(0, None))
-    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9)
-    figure.suptitle("Does it still learn what holds for new photos?")
+def learning_curves(histories, column="mse", floors=()):
+    """The losses of runs by epoch and by minutes: on validation photos, and thin on training photos, augmented and in
+    training mode. A ring is on the epoch whose weights are kept.
+
+    histories: name -> rows of history.csv. column: "mse", the plain one, or "loss", which runs minimize and which only
+    compares between runs of one loss. floors: name -> what an answer that learns nothing scores, as dotted lines.
+    """
+    figure, ((by_epoch, by_minutes),) = panels(1, 2, 9, 3, sharey=True)
+    colors = STYLE["axes.prop_cycle"].by_key()["color"]
+    for (name, rows), dashes, color in zip(histories.items(), ("-", "--", "-."), colors, strict=False):
+        best = int(np.argmin([row["val_loss"] for row in rows]))
+        minutes = np.cumsum([row["seconds"] for row in rows]) / 60
+        for axis, x in ((by_epoch, [row["epoch"] for row in rows]), (by_minutes, minutes)):
+            axis.plot(x, [row[f"val_{column}"] for row in rows], dashes, color=color, label=name)
+            axis.plot(x, [row[column] for row in rows], dashes, color=color, linewidth=0.8)
+            axis.plot(x[best], rows[best][f"val_{column}"], "o", color=color, fillstyle="none", markersize=9)
+    by_minutes.plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="kept")
+    for name, value in dict(floors).items():
+        by_epoch.axhline(value, color="0.4", linestyle=":")
+        by_minutes.axhline(value, color="0.4", linestyle=":", label=name)
+    by_epoch.set(xlabel="epoch", ylabel=f"{column} (thin: training)")
+    by_epoch.xaxis.get_major_locator().set_params(integer=True)
+    by_minutes.set(xlabel="minutes of training", xlim=(0, None))
+    by_minutes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    figure.suptitle("Does it still learn what holds for new photos? By epoch and by the clock")
     return figure
 
 
@@ -365,29 +350,13 @@ def time_bars(parts):
     return figure
 
 
-@quiet
 def swatches(colors):
     """Named colors as squares. colors: name -> (L, a, b), L in [0, 100], a and b in ab units."""
-    figure, axes = panels(1, len(colors), 1.6 * len(colors), 1.95)
-    for axis, (name, color) in zip(axes[0], colors.items(), strict=True):
-        show_photo(axis, np.tile(lab.lab_to_rgb(np.array(color, np.float32)), (8, 8, 1)), name)
-        axis.title.set_fontsize(9)
-    return figure
+    squares = [np.tile(lab.lab_to_rgb(np.array(color, np.float32)), (8, 8, 1)) for color in colors.values()]
+    return photo_row(squares, [*colors], len(colors), size=1.7)
 
 
 # 07_compare_models
-
-
-@quiet
-def photo_table(rows, labels, size=1.7):
-    """A table of photos. rows: list of dictionaries, heading -> image, with the same headings; labels: one a row."""
-    headings = list(rows[0])
-    figure, axes = panels(len(rows), len(headings), size * len(headings) + 0.6, size * len(rows) + 0.3)
-    for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
-        for j, heading in enumerate(headings):
-            show_photo(axes[i, j], row[heading], heading if i == 0 else "")
-        axes[i, 0].text(-0.06, 0.5, label, transform=axes[i, 0].transAxes, rotation=90, va="center", ha="right")
-    return figure
 
 
 @quiet
@@ -404,29 +373,6 @@ def colorfulness_of_photos(truth, predicted):
     return figure
 
 
-@quiet
-def loss_curves(histories):
-    """The plain MSE of each run, by epoch and by minutes. histories: name -> rows of history.csv. The weighted loss of
-    `rebalanced` is another quantity, and so not drawn; a ring marks the epoch whose weights are kept."""
-    figure, axes = panels(1, 2, 8.6, 3, sharey=True)
-    for (name, rows), dashes, color in zip(
-        histories.items(), ("-", "--", "-."), STYLE["axes.prop_cycle"].by_key()["color"], strict=False
-    ):
-        minutes = np.cumsum([row["seconds"] for row in rows]) / 60
-        best = int(np.argmin([row["val_loss"] for row in rows]))
-        for axis, x in zip(axes[0], ([row["epoch"] for row in rows], minutes), strict=True):
-            axis.plot(x, [row["val_mse"] for row in rows], dashes, color=color, label=name)
-            axis.plot(x, [row["mse"] for row in rows], dashes, color=color, linewidth=0.8, alpha=0.7)
-            axis.plot(x[best], rows[best]["val_mse"], "o", color=color, fillstyle="none", markersize=9)
-    axes[0, 1].plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="kept")
-    axes[0, 0].set(xlabel="epoch", ylabel="plain MSE (thin: training)")
-    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
-    axes[0, 1].set(xlabel="minutes of training", xlim=(0, None))
-    axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    figure.suptitle("Plain MSE on validation photos, by epoch and by the clock")
-    return figure
-
-
 # 08_colorize_your_photos
 
 
@@ -440,7 +386,7 @@ def before_after(before, after, width=640):
     def tag(image, style):
         shown, buffer = image.convert("RGB"), io.BytesIO()
         shown.thumbnail((width, width))
-        shown.save(buffer, "JPEG", quality=85)
+        shown.save(buffer, "JPEG", quality=85, subsampling=0)
         data = base64.b64encode(buffer.getvalue()).decode()
         return f'<img src="data:image/jpeg;base64,{data}" style="display:block;width:100%;{style}">'
 

@@ -8,7 +8,6 @@ Eq. 3 mixes it with the uniform density there, which is 1/4.
 
 import dataclasses
 import functools
-import hashlib
 import io
 import math
 import os
@@ -38,23 +37,23 @@ def bins_of(ab: np.ndarray, bin_width: float) -> np.ndarray:
 
 
 def count(
-    paths, bin_width: float = 8.0, every: int = 1, progress: bool = False, left_out: list | None = None
+    paths, bin_width: float = 8.0, every: int = 1, progress: bool = False, near_gray: list | None = None
 ) -> np.ndarray:
     """The ab histogram of photos as they are stored: int64 (n, n), n = len(centers(bin_width)); memory is constant.
 
-    every: look only at each so-many-th pixel of each so-many-th row. left_out: a list to which the paths of the photos
-    are added that are near-gray, in which no |a| or |b| is above 5, and which do not count.
+    every: look only at each so-many-th pixel of each so-many-th row. near_gray: a list to which the paths of the photos
+    are added that do not count, because no |a| or |b| in them is above 5.
     Raises `ColorlibError` naming the photo that cannot be decoded.
     """
-    table = _bin_of_color(float(bin_width))
-    bins = len(centers(bin_width))
+    table, bins = _bin_of_color(float(bin_width)), len(centers(bin_width))
     total = np.zeros(bins * bins, np.int64)
-    for i, photo in enumerate(tqdm(_decoded(paths), "counting colors", len(paths), disable=not progress, delay=2)):
+    photos = tqdm(_decoded(paths), "counting colors", len(paths), disable=not progress, delay=2)
+    for path, photo in zip(paths, photos, strict=True):
         by_color = _counts(photo[::every, ::every], table, 2 * bins * bins).reshape(2, -1)
         if by_color[1].any():
             total += by_color.sum(axis=0)
-        elif left_out is not None:
-            left_out.append(paths[i])
+        elif near_gray is not None:
+            near_gray.append(path)
     return total.reshape(bins, bins)
 
 
@@ -62,10 +61,7 @@ def density(counts: np.ndarray, bin_width: float, sigma: float) -> np.ndarray:
     """p′ of Eq. 3: the histogram as a density on [-1, 1]², smoothed; float64 (n, n), sum · Δ² = 1, Δ = bin_width / 128.
 
     The Gaussian has standard deviation `sigma` in ab units along both axes of the plane, and ends at 6 σ.
-    Raises `ColorlibError` for a histogram without a single count.
     """
-    if not counts.sum():
-        raise ColorlibError("The color histogram is empty, so there is no prior: count photos that have color.")
     smooth = counts.astype(np.float64)
     if sigma > 0:
         away = centers(bin_width)[:, None] - centers(bin_width)
@@ -86,7 +82,7 @@ def weights(density: np.ndarray, bin_width: float, lambda_: float) -> np.ndarray
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prior:
-    """A counted histogram and the settings that turn it into p′ and v."""
+    """A histogram and the settings that make p′ and v of it. Raises `ColorlibError` where nothing was counted."""
 
     counts: np.ndarray  # int64 (n, n), rows a, columns b
     bin_width: float  # ab units
@@ -94,10 +90,12 @@ class Prior:
     lambda_: float
     split_checksum: str  # of the split whose training photos were counted
 
-    @functools.cached_property
-    def centers(self) -> np.ndarray:
-        """The bins' centres, (n,), ab units."""
-        return centers(self.bin_width)
+    def __post_init__(self):
+        if not self.counts.any():
+            raise ColorlibError(
+                f"There is no photo with color: all a and b are within {NEAR_GRAY:g} units of gray. A colorizer cannot "
+                "learn from them; choose color photographs."
+            )
 
     @functools.cached_property
     def density(self) -> np.ndarray:
@@ -109,122 +107,73 @@ class Prior:
         """v, float64 (n, n)."""
         return weights(self.density, self.bin_width, self.lambda_)
 
-    @property
-    def mean_ab(self) -> np.ndarray:
-        """The mean color of the counted photos, (2,), ab units, taking each bin's centre for its colors."""
-        return np.array([self.counts.sum(axis) @ self.centers for axis in (1, 0)]) / self.counts.sum()
-
-    @property
-    def mean_weight(self) -> float:
-        """E[v] over the histogram as counted. Under the smoothed p′ it is 1; here it is lower."""
-        return float((self.counts * self.weights).sum() / self.counts.sum())
-
     def weight_of(self, ab: np.ndarray) -> np.ndarray:
         """v of colors, float64 (...), of ab / 128, (..., 2). The training loss looks up the same in the graph."""
         a, b = np.moveaxis(bins_of(np.asarray(ab, np.float64) * lab.AB_SCALE, self.bin_width), -1, 0)
         return self.weights[a, b]
 
-    def save(self, path) -> None:
-        """Written whole or not at all: an npz file with a checksum of its own, without pickles."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.aside(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, **self._fields(), checksum=self._checksum())
+    def save(self, path: Path) -> None:
+        """Write the fields as a plain npz file, whole or not at all. Raises `ColorlibError` where the disk fails."""
+        content = io.BytesIO()
+        np.savez_compressed(content, **dataclasses.asdict(self))
+        files.put(path, content.getvalue())
 
     @classmethod
-    def load(cls, path, split=None, settings=None) -> "Prior":
-        """A saved prior. Raises `ColorlibError` when the file is missing or damaged, and, where a split or settings are
-        given, when it was made of others: both are named."""
+    def load(cls, path: Path) -> "Prior":
+        """A saved prior. Raises `ColorlibError` for a file that is damaged or holds something else."""
+        content = io.BytesIO(Path(path).read_bytes())
         try:
-            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
-                fields = {name: file[name] for name in file.files}
-            checksum = str(fields.pop("checksum"))
-            prior = cls(fields.pop("counts"), **{name: value.item() for name, value in fields.items()})
-            intact = prior._checksum() == checksum
-        except FileNotFoundError:
-            raise ColorlibError(f"There is no prior {path}: prior.prepare(split, settings) makes it.") from None
-        except Exception:  # whatever a damaged zip file raises: BadZipFile, zlib.error, ValueError, KeyError …
-            intact = False
-        if not intact:
+            with np.load(content, allow_pickle=False) as arrays:
+                fields = {field.name: arrays[field.name] for field in dataclasses.fields(cls)}
+            return cls(fields.pop("counts"), **{name: array.item() for name, array in fields.items()})
+        except Exception as error:  # whatever a damaged zip file raises: BadZipFile, zlib.error, ValueError, KeyError …
             raise ColorlibError(
-                f"The prior {path} is damaged: delete it, and prior.prepare(split, settings) counts it again."
-            )
-        if difference := prior.difference(split, settings):
-            raise ColorlibError(f"The prior {path} is another one: {difference}.")
-        return prior
-
-    def difference(self, split=None, settings=None) -> str:
-        """What in this prior is not as in a split and settings, both named; "" when nothing is."""
-        wanted = {} if split is None else {"split_checksum": split.checksum}
-        if settings is not None:
-            wanted.update({name: getattr(settings, name) for name in ("bin_width", "sigma", "lambda_")})
-        mine = {name: getattr(self, name) for name in wanted}
-        return ", ".join(
-            f"{name} {mine[name]!r} in place of {wanted[name]!r}" for name in wanted if mine[name] != wanted[name]
-        )
-
-    def _fields(self) -> dict:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    def _checksum(self) -> str:
-        words = [repr(value) for name, value in self._fields().items() if name != "counts"]
-        return hashlib.sha256(self.counts.astype("<i8").tobytes() + "\n".join(words).encode()).hexdigest()
+                f"The prior {path} is damaged or no prior: delete it, and prior.prepare(split, settings) makes it anew."
+            ) from error
 
 
 def prepare(split, settings, progress: bool = True) -> Prior:
-    """The prior of a split's training photos: the saved one (`split.home`/prior.npz), or counted and saved now.
+    """The prior of a split's training photos: the saved one (prior.npz beside split.json), or counted and saved now.
 
-    A saved prior of another split or other settings is refused, and it is said what differs; where only σ or λ do, its
-    counts serve again. Raises `ColorlibError` when not one training photo has color.
+    Where a saved prior is of another split or of other settings, it is said what differs, and a new one takes its
+    place; where only σ or λ differ, its counts serve again. Raises `ColorlibError` when not one training photo has
+    color, and when the saved file is damaged.
     """
-    file = split.home / "prior.npz"
-    counts = None
-    if file.exists():
-        prior = Prior.load(file)
-        difference = prior.difference(split, settings)
-        if not difference:
+    path, counts = split.home / "prior.npz", None
+    wanted = {name: getattr(settings, name) for name in ("bin_width", "sigma", "lambda_")}
+    wanted["split_checksum"] = split.checksum
+    if path.exists():
+        saved = Prior.load(path)
+        different = {name: getattr(saved, name) for name in wanted if getattr(saved, name) != wanted[name]}
+        if not different:
             print(f"Prior: the saved one of {split.dataset}.")
-            return prior
-        print(f"Prior: the saved one is refused ({difference}).")
-        if not prior.difference(split) and prior.bin_width == settings.bin_width:
-            counts = prior.counts
+            return saved
+        changes = ", ".join(f"{name} {value!r} in place of {wanted[name]!r}" for name, value in different.items())
+        print(f"Prior: the saved one is another ({changes}).")
+        if not {"bin_width", "split_checksum"} & different.keys():
+            counts = saved.counts
     if counts is None:
-        counts = _count_split(split, settings, progress)
-    prior = Prior(counts, settings.bin_width, settings.sigma, settings.lambda_, split.checksum)
-    prior.save(file)
+        paths, near_gray = split.paths("train"), []
+        counts = count(paths, settings.bin_width, progress=progress, near_gray=near_gray)
+        print(f"Prior: {len(paths) - len(near_gray):,} photos counted, {len(near_gray):,} near-gray ones left out.")
+    prior = Prior(counts, **wanted)
+    prior.save(path)
     return prior
-
-
-def _count_split(split, settings, progress: bool) -> np.ndarray:
-    paths = split.paths("train")
-    print(f"Prior: counting the colors of {len(paths):,} photos (about {1 + len(paths) / 1500:.0f} s on two cores) …")
-    left_out = []
-    counts = count(paths, settings.bin_width, progress=progress, left_out=left_out)
-    if len(left_out) == len(paths):
-        raise ColorlibError(
-            f"None of the {len(paths):,} training photos of {split.dataset} has color: every a and b is within "
-            f"{NEAR_GRAY:g} units of gray. A colorizer cannot learn from them; choose color photographs."
-        )
-    print(f"Prior: {len(paths) - len(left_out):,} photos counted, {len(left_out):,} near-gray ones left out.")
-    return counts
 
 
 def _decoded(paths):
     """The photos' pixels, uint8 (height, width, 3), one by one, decoded in parallel."""
-    stream = tf.data.Dataset.from_tensor_slices(list(paths)) if len(paths) else ()
-    if len(paths):
-        decode = functools.partial(tf.io.decode_jpeg, channels=3, dct_method="INTEGER_ACCURATE")  # and PNG
-        stream = stream.map(lambda path: decode(tf.io.read_file(path)), num_parallel_calls=os.cpu_count())
-        options = tf.data.Options()
-        options.autotune.enabled = False  # a short stream waits at its end for the tuner to wake
-        stream = stream.prefetch(8).with_options(options).as_numpy_iterator()
-    done = 0
-    try:
-        for photo in stream:
-            yield photo
-            done += 1
-    except tf.errors.OpError as error:
-        raise ColorlibError(f"The photo {paths[done]} cannot be decoded: {error.message}") from None
+    stream = tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
+    decode = functools.partial(tf.io.decode_jpeg, channels=3, dct_method="INTEGER_ACCURATE")  # and PNG
+    stream = stream.map(lambda path: decode(tf.io.read_file(path)), num_parallel_calls=os.cpu_count())
+    options = tf.data.Options()
+    options.autotune.enabled = False  # a short stream waits at its end for the tuner to wake
+    photos = stream.prefetch(8).with_options(options).as_numpy_iterator()
+    for path in paths:
+        try:
+            yield next(photos)
+        except tf.errors.OpError as error:
+            raise ColorlibError(f"The photo {path} cannot be decoded: {error.message}") from None
 
 
 def _counts(photo: np.ndarray, table: np.ndarray, size: int) -> np.ndarray:

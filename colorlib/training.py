@@ -97,7 +97,8 @@ class _Training:
             if self.found:
                 runs.restore(model, self.found.arrays, self.run.model_name, others)
                 self.found.arrays.clear()
-            self._fit(model, others, keeper)
+            with batches.photo_errors(self.split):
+                self._fit(model, others, keeper)
 
     def _compiled_model(self):
         """The model, and all that training changes beside it, by name."""

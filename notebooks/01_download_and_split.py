@@ -93,10 +93,10 @@ else:
 chosen = [
     photo
     for part in ("train", "validation", "test")
-    for photo in split.photos(part)[:: max(1, len(split.photos(part)) // 8)][:8]
+    for photo in split.photos(part)[:: max(1, len(split.photos(part)) // 4)][:4]
 ]
 images = [np.asarray(Image.open(split.path_of(photo)).convert("RGB")) for photo in chosen]
-figures.contact_sheet(images, [photo.label for photo in chosen])
+figures.photo_row(images, [photo.label for photo in chosen])
 
 # %% [markdown]
 # The paper shows such samples of three data sets, as its Figures 1 to 3. Here are those that this machine has.
@@ -117,7 +117,7 @@ for name, number in published.items():
     some = some[:: max(1, len(some) // 8)][:8]
     images = [np.asarray(Image.open(theirs.path_of(photo)).convert("RGB")) for photo in some]
     print(f"{number}, {name}:")
-    display(figures.contact_sheet(images, [photo.label for photo in some]))
+    display(figures.photo_row(images, [photo.label for photo in some]))
 
 # %% [markdown]
 # How many photos has each class?

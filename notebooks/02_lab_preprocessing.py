@@ -70,7 +70,7 @@ def colorfulness(path):
 path = max(split.paths("train")[:100], key=colorfulness)
 pixels = np.asarray(photos.read(path))
 rgb = pixels / 255.0
-figures.photo_row([rgb], columns=1, size=2.6)
+figures.photo_row([rgb])
 
 # %% tags=["nbval-check-output"]
 print("axes:", pixels.ndim, "(height, width, channel)")
@@ -217,7 +217,7 @@ print("ab", ab.shape, f"from {ab.min():.2f} to {ab.max():.2f}")
 
 # %%
 titles = ["the photo", "after preprocessing: L / 100"]
-figure = figures.photo_row([rgb, L[..., 0]], titles, columns=2, size=2.6)
+figure = figures.photo_row([rgb, L[..., 0]], titles)
 _ = figures.save(figure, "02_fig4_preprocessing", settings)
 figure
 
@@ -264,7 +264,7 @@ class FiveTimes:
 larger = small.replace(batch_size=5, image_size=128)
 five = next(iter(batches.training(FiveTimes(), larger, rgb=True))).numpy()
 light = lab.rgb_to_lab(five / 255.0)[..., 0] / 100
-figures.photo_row([*five, *light], columns=5, size=1.5)
+figures.photo_row([*five, *light], columns=5)
 
 # %% [markdown]
 # All this is random, and yet the same in every run. The order of the photos and the angle of each

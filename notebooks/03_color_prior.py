@@ -97,11 +97,11 @@ figures.ab_planes({"pixels in each bin": color_prior.counts}, width, "pixels")
 # %%
 share = color_prior.counts / color_prior.counts.sum()
 middle = len(share) // 2
-a, b = np.meshgrid(color_prior.centers, color_prior.centers, indexing="ij")
+a, b = np.meshgrid(prior.centers(width), prior.centers(width), indexing="ij")
 print(f"in the gray bin alone           {100 * share[middle, middle]:5.1f} % of the pixels")
 print(f"within 20 units of gray         {100 * share[np.hypot(a, b) <= 20].sum():5.1f} %")
 print(f"more than 60 units from gray    {100 * share[np.hypot(a, b) > 60].sum():5.1f} %")
-print("the mean color                  a = {:.1f}, b = {:.1f}".format(*color_prior.mean_ab))
+print(f"the mean color                  a = {(share * a).sum():.1f}, b = {(share * b).sum():.1f}")
 
 # %% [markdown]
 # That is why colorizers answer brown. A model that is unsure, and is punished by the [*squared* distance](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse),
@@ -395,7 +395,7 @@ exercises.check(
 near, gray = 100 * share[np.hypot(a, b) <= 20].sum(), 100 * share[middle, middle]
 print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in its bin.")
 print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest colors {v.max():.1f}.")
-print(f"- The mean weight is 1 under the smoothed p′, {color_prior.mean_weight:.2f} over the raw counts:")
+print(f"- The mean weight is 1 under the smoothed p′, {(share * v).sum():.2f} over the raw counts:")
 print("  smoothing moves some of the crowd at gray outwards, where weights are higher.")
 high, low = v.max() / v.min(), wrong.max() / wrong.min()
 print(f"- With probabilities in place of a density, the ratio falls from {high:.0f} to {low:.1f}.")

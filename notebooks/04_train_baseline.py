@@ -49,7 +49,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import keras
 import numpy as np
-from colorlib import batches, figures, lab, models, runs, scores, sources, training
+from colorlib import batches, evaluation, figures, lab, models, runs, sources, training
 
 split = sources.prepare(settings)
 
@@ -253,7 +253,7 @@ def all_gray(L):
 
 # %%
 gray_validation = mean_loss("validation", all_gray)
-curve = figures.learning_curve(run.history, floors={"all gray, validation": gray_validation})
+curve = figures.learning_curves({"baseline": run.history}, "loss", {"all gray": gray_validation})
 figures.save(curve, "learning_curve_baseline", settings)
 curve
 
@@ -297,7 +297,7 @@ def table(part):
     chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
     rows = []
     for i in chosen.values():
-        predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+        predicted, truth = evaluation.to_rgb8(L[i], answer[i]), evaluation.to_rgb8(L[i], ab[i])
         rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
     return figures.photo_table(rows, list(chosen))
 

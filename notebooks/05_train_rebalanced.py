@@ -48,7 +48,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import keras
 import numpy as np
-from colorlib import batches, figures, lab, losses, prior, scores, sources, training
+from colorlib import batches, evaluation, figures, lab, losses, prior, sources, training
 
 split = sources.prepare(settings)
 color_prior = prior.prepare(split, settings)
@@ -187,7 +187,7 @@ def all_gray(L):
 
 # %%
 gray_validation = mean_losses("validation", all_gray)
-curve = figures.learning_curve(run.history, floors={"all gray, validation": gray_validation[0]})
+curve = figures.learning_curves({"rebalanced": run.history}, "loss", {"all gray": gray_validation[0]})
 figures.save(curve, "learning_curve_rebalanced", settings)
 curve
 
@@ -227,7 +227,7 @@ order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
 chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
 rows = []
 for i in chosen.values():
-    predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+    predicted, truth = evaluation.to_rgb8(L[i], answer[i]), evaluation.to_rgb8(L[i], ab[i])
     rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
 seen = figures.photo_table(rows, list(chosen))
 figures.save(seen, "colored_rebalanced", settings)
@@ -241,7 +241,7 @@ seen
 # %%
 def mean_colorfulness(answer):
     pairs = zip(L, answer, strict=True)
-    return np.mean([scores.colorfulness(scores.to_rgb8(*pair)) for pair in pairs])
+    return np.mean([evaluation.colorfulness(evaluation.to_rgb8(*pair)) for pair in pairs])
 
 
 colorful, truth = mean_colorfulness(answer), mean_colorfulness(ab)

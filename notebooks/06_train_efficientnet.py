@@ -51,7 +51,7 @@ import dataclasses
 import time
 import keras
 import numpy as np
-from colorlib import batches, evaluation, figures, models, runs, scores, sources, training
+from colorlib import batches, evaluation, figures, models, runs, sources, training
 
 split = sources.prepare(settings)
 
@@ -184,7 +184,7 @@ def all_gray(L):
 
 # %%
 gray_validation = mean_loss("validation", all_gray)
-curve = figures.learning_curve(run.history, floors={"all gray, validation": gray_validation})
+curve = figures.learning_curves({"efficientnet": run.history}, "loss", {"all gray": gray_validation})
 figures.save(curve, "learning_curve_efficientnet", settings)
 curve
 
@@ -210,7 +210,7 @@ order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
 chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
 rows = []
 for i in chosen.values():
-    predicted, truth = scores.to_rgb8(L[i], answer[i]), scores.to_rgb8(L[i], ab[i])
+    predicted, truth = evaluation.to_rgb8(L[i], answer[i]), evaluation.to_rgb8(L[i], ab[i])
     rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
 seen = figures.photo_table(rows, list(chosen))
 figures.save(seen, "colored_efficientnet", settings)

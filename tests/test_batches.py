@@ -1,12 +1,14 @@
 """Batches: which photo stands where, the same bits by every way, and each step of the way against Pillow or SciPy."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 from scipy import ndimage
 
-from colorlib import ColorlibError, batches, lab, settings, sources
+from colorlib import ColorlibError, batches, lab, settings
+from colorlib.sources import splits
 
 SIZE = 32
 SIZES = [(32, 32), (40, 30), (64, 64), (33, 90), (48, 48), (20, 25), (32, 64)]  # of the photos, in turn
@@ -25,8 +27,8 @@ def make_split(folder, train=11, sizes=SIZES):
     for i in range(train):
         image, path = picture(i, sizes[i % len(sizes)]), folder / f"{i:03}.{('jpg', 'png', 'jpeg')[i % 3]}"
         (image.convert("L") if i % 3 == 2 else image).save(path)
-        photos.append(sources.describe(path.name, path.read_bytes()))
-    return sources.Split("made", folder, folder / "home", tuple(photos), tuple(photos), ())
+        photos.append(splits.describe(path.name, path.read_bytes()))
+    return splits.Split("made", folder, folder / "home", tuple(photos), tuple(photos), ())
 
 
 def make_settings(**changes):
@@ -184,8 +186,8 @@ def test_angles_are_uniform_within_the_setting(tmp_path):
     folder.mkdir()
     ramp = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (64, 64, 3)).astype(np.uint8)
     Image.fromarray(ramp).save(folder / "ramp.png")
-    photo = sources.describe("ramp.png", (folder / "ramp.png").read_bytes())
-    split = sources.Split("ramp", folder, folder, (photo,), (), ())
+    photo = splits.describe("ramp.png", (folder / "ramp.png").read_bytes())
+    split = splits.Split("ramp", folder, folder, (photo,), (), ())
     chosen = make_settings(image_size=64, batch_size=1, flip=False, rotation=20.0, upright_epochs=0)
     angles = []
     for (turned,) in rgb_of(split, chosen, 200):
@@ -253,27 +255,67 @@ def test_odd_shapes_and_single_colors(tmp_path):
     for number, (size, level) in enumerate([((1, 1), 200), ((1, 500), 0), ((700, 3), 255), ((64, 64), 128)]):
         Image.new("RGB", size, (level, level, level)).save(tmp_path / f"{number}.png")
         assert np.all(batches._decoded(str(tmp_path / f"{number}.png"), SIZE) == level)
-    split = sources.Split(
-        "gray", tmp_path, tmp_path, tuple(sources.describe(f"{i}.png", b"") for i in range(4)), (), ()
-    )
+    split = splits.Split("gray", tmp_path, tmp_path, tuple(splits.describe(f"{i}.png", b"") for i in range(4)), (), ())
     ((L, ab),) = first(batches.training(split, make_settings(rotation=20.0)), 1)
     assert np.isfinite(L).all() and np.abs(ab).max() < 1e-4
     assert sorted(L.mean(axis=(1, 2, 3))) == pytest.approx([0, 0.536, 0.807, 1], abs=0.001)
 
 
-def test_a_missing_or_damaged_photo_and_an_empty_part_are_named(tmp_path):
-    split = make_split(tmp_path / "photos", 3)
+def test_an_empty_part_is_named(split):
     with pytest.raises(ColorlibError, match="test part of the split of made has no photos"):
         batches.evaluation(split, "test", make_settings())
-    file = tmp_path / "photos" / "001.png"
-    whole = file.read_bytes()
-    for damage in (lambda: file.write_bytes(whole[: len(whole) // 2]), file.unlink):
-        damage()
-        batches._cache.cache_clear()
-        with pytest.raises(ColorlibError, match=r"The photo .*001\.png cannot be decoded"):
-            batches.evaluation(split, "train", make_settings(cache="memory"))
-        with pytest.raises(tf.errors.OpError):  # without a cache it shows when its batch is asked for
-            first(batches.evaluation(split, "train", make_settings()), -1)
+
+
+# Photos that are gone or damaged since the split was made.
+
+
+def remove(file):
+    file.unlink()
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+DAMAGES = pytest.mark.parametrize(
+    ("damage", "reason"), [(remove, "No such file"), (cut, "TensorFlow cannot decode it")]
+)
+MODEL = keras.Sequential([keras.layers.Conv2D(2, 1)])
+
+
+@DAMAGES
+@pytest.mark.parametrize("name", ["000.jpg", "001.png"])
+def test_a_photo_that_cannot_be_read_any_more_is_named(tmp_path, damage, reason, name):
+    split, chosen = make_split(tmp_path / "photos", 3), make_settings()
+    damage(tmp_path / "photos" / name)
+    MODEL.compile("sgd", "mse")
+    for ask in (
+        lambda: first(batches.training(split, chosen), 3),
+        lambda: first(batches.evaluation(split, "validation", chosen), -1),
+        lambda: batches.evaluation(split, "train", chosen.replace(cache="memory")),
+        lambda: MODEL.fit(batches.training(split, chosen), steps_per_epoch=3, shuffle=False, verbose=0),
+        lambda: MODEL.evaluate(batches.evaluation(split, "validation", chosen), verbose=0),
+    ):
+        named = pytest.raises(ColorlibError, match=f"The photo .*{name} cannot be read: {reason}.* start again")
+        with named, batches.photo_errors(split):
+            ask()
+
+
+@DAMAGES
+def test_decoding_photos_once_names_them_by_itself(tmp_path, damage, reason):
+    split = make_split(tmp_path / "photos", 3)
+    damage(tmp_path / "photos" / "002.jpeg")
+    with pytest.raises(ColorlibError, match=f"002.jpeg cannot be read: {reason}"):
+        batches.training(split, make_settings(cache="memory"))
+
+
+def test_errors_of_anything_else_pass_as_they_are(split):
+    wrong = tf.data.Dataset.range(3).map(lambda i: tf.reshape(i, (i + 1, 1)))
+    for ask in (lambda: tf.reshape(tf.zeros(3), (2, 2)), lambda: list(wrong)):
+        with pytest.raises(tf.errors.InvalidArgumentError), batches.photo_errors(split):
+            ask()
+    with pytest.raises(ZeroDivisionError), batches.photo_errors(split):
+        1 / 0  # noqa: B018
 
 
 # The cache.
@@ -281,36 +323,41 @@ def test_a_missing_or_damaged_photo_and_an_empty_part_are_named(tmp_path):
 
 def test_the_cache_gives_the_same_bits(tmp_path):
     split = make_split(tmp_path / "photos")
-    expected = first(batches.training(split, make_settings(rotation=20.0)), 4)
-    for cache in ("memory", "disk", "disk"):
-        found = first(batches.training(split, make_settings(rotation=20.0, cache=cache)), 4)
+    for rotation in (0.0, 20.0):
+        chosen = make_settings(rotation=rotation)
+        expected = first(batches.training(split, chosen), 4)
+        found = first(batches.training(split, chosen.replace(cache="memory")), 4)
         for ours, other in zip(found, expected, strict=True):
-            assert all(a.tobytes() == b.tobytes() for a, b in zip(ours, other, strict=True)), cache
-    evaluated = first(batches.evaluation(split, "validation", make_settings(cache="disk"), rgb=True), -1)
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(ours, other, strict=True))
+    evaluated = first(batches.evaluation(split, "validation", make_settings(cache="memory"), rgb=True), -1)
     plain = first(batches.evaluation(split, "validation", make_settings(), rgb=True), -1)
     assert all(np.array_equal(a, b) for a, b in zip(evaluated, plain, strict=True))
+    assert not split.home.exists()  # nothing is written
 
 
-def test_the_cache_on_disk_is_made_once_and_whole(tmp_path):
-    split, chosen = make_split(tmp_path / "photos"), make_settings(cache="disk")
-    batches._cache.cache_clear()
-    batches.training(split, chosen)
-    (file,) = split.home.glob("photos-*")
-    assert np.load(file).shape == (11, SIZE, SIZE, 3) and np.load(file).dtype == np.uint8
-    made = file.stat().st_mtime_ns
-    batches._cache.cache_clear()
-    batches.training(split, chosen)
-    assert file.stat().st_mtime_ns == made
-    batches.training(split, chosen.replace(image_size=16))  # another size is another file
-    assert len(list(split.home.glob("photos-*"))) == 2
+def test_photos_are_decoded_once_and_again_where_they_changed(tmp_path, monkeypatch):
+    split, chosen = make_split(tmp_path / "photos", 3), make_settings(cache="memory")
+    kept = first(batches.training(split, chosen, rgb=True), 1)
+    (tmp_path / "photos" / "000.jpg").unlink()
+    assert np.array_equal(first(batches.training(split, chosen, rgb=True), 1), kept)
+    changed = make_split(tmp_path / "photos", 3, sizes=[(48, 20)])
+    assert not np.array_equal(first(batches.training(changed, chosen, rgb=True), 1), kept)
 
 
-def test_a_cache_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("said_by", ["the system", "NumPy"])
+def test_a_cache_that_does_not_fit_is_refused_with_advice(tmp_path, monkeypatch, said_by):
     split = make_split(tmp_path / "photos", 3)
-    monkeypatch.setattr(batches.os, "sysconf", lambda name: 64)
-    with pytest.raises(ColorlibError, match=r'cache=.memory. needs .* choose cache="disk" or "none"'):
+
+    def refuse(*arguments):
+        raise MemoryError
+
+    if said_by == "NumPy":
+        monkeypatch.setattr(batches.np, "fromiter", refuse)
+    else:
+        monkeypatch.setattr(batches, "_free_memory", lambda: 3 * SIZE * SIZE * 3 - 1)
+    with pytest.raises(ColorlibError, match=r'cache="memory" needs .* for 3 photos .* Choose cache="none"'):
         batches.training(split, make_settings(cache="memory"))
-    monkeypatch.setattr(batches.shutil, "disk_usage", lambda folder: type("usage", (), {"free": 100}))
-    with pytest.raises(ColorlibError, match=r'the free space of the disk .* choose cache="none"'):
-        batches.training(split, make_settings(cache="disk"))
-    assert not list(split.home.glob("photos-*"))
+
+
+def test_free_memory_is_plausible():
+    assert batches._free_memory() > 2**27

@@ -29,7 +29,17 @@ MAKE = {
     "time_bars": lambda: figures.time_bars(
         {"paper": {"seeing": 2.0, "ladder": 6.0}, "fast": {"seeing": 2, "ladder": 1}}
     ),
-    "loss_curves": lambda: figures.loss_curves({"baseline": history(1), "rebalanced": history(2), "other": history(3)}),
+    "learning_curves": lambda: figures.learning_curves(
+        {"baseline": history(1), "rebalanced": history(2), "other": history(3)}, floors={"all gray": 0.02}
+    ),
+    "archive_map": lambda: figures.archive_map(
+        6e6, [("a", 0, 1e6), ("b", 1e6, 5.5e6)], [10, 3e6], [(2e6, 2.1e6), (5.4e6, 5.5e6)]
+    ),
+    "photos_per_class": lambda: figures.photos_per_class({"train": {"a": 3, "b": 2}, "test": {"a": 1}}),
+    "color_planes": lambda: figures.color_planes(PHOTO / 255),
+    "gamut_slices": figures.gamut_slices,
+    "weights_on_photo": lambda: figures.weights_on_photo([PHOTO / 255], [np.full((12, 12), 0.5)], ["x"]),
+    "swatches": lambda: figures.swatches({"red": (50, 80, 60), "blue": (30, 70, -100)}),
 }
 every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
 
@@ -56,7 +66,7 @@ def test_returned_and_never_shown(make):
 
 def test_settings_of_the_reader_are_left_alone():
     before = dict(matplotlib.rcParams)
-    MAKE["loss_curves"]()
+    MAKE["learning_curves"]()
     assert dict(matplotlib.rcParams) == before
 
 
@@ -69,9 +79,9 @@ def test_saved_under_its_name(tmp_path):
 
 
 def test_lines_can_be_told_apart_without_color():
-    lines = MAKE["loss_curves"]().axes[0].get_lines()
+    lines = MAKE["learning_curves"]().axes[0].get_lines()
     curves = [line for line in lines if not line.get_label().startswith("_")]
-    assert len({line.get_linestyle() for line in curves}) == len(curves) == 3
+    assert len({line.get_linestyle() for line in curves}) == len(curves) == 3  # the floor is named beside the minutes
     points = MAKE["colorfulness_of_photos"]().axes[0].get_lines()
     assert len({line.get_marker() for line in points[1:]}) == 2
 
@@ -84,9 +94,41 @@ def test_the_error_map_is_readable_in_gray():
 
 def test_the_ring_is_at_the_epoch_whose_weights_are_kept():
     rows = history(1)
-    ring = next(line for line in figures.loss_curves({"x": rows}).axes[0].get_lines() if line.get_marker() == "o")
+    ring = next(line for line in figures.learning_curves({"x": rows}).axes[0].get_lines() if line.get_marker() == "o")
     best = min(rows, key=lambda row: row["val_loss"])
     assert (ring.get_xdata(), ring.get_ydata()) == ([best["epoch"]], [best["val_mse"]])
+
+
+def test_colors_lie_with_a_to_the_right_and_b_upwards():
+    plane = np.full((27, 27), np.nan)
+    plane[13 + 5, 13 - 2] = 1  # a = 50, b = -20
+    axes = figures.ab_planes({"one": plane}, 10, "x").axes[0]
+    image = axes.get_images()[0]
+    left, right, bottom, top = image.get_extent()
+    row, column = np.argwhere(~np.ma.getmaskarray(np.ma.masked_invalid(image.get_array())))[0]
+    at = left + (column + 0.5) * (right - left) / 27, bottom + (row + 0.5) * (top - bottom) / 27
+    assert at == pytest.approx((50, -20)) and "red" in axes.get_xlabel() and "yellow" in axes.get_ylabel()
+    outline = axes.collections[0].get_paths()[0].vertices
+    assert outline.min(axis=0) == pytest.approx((-88, -108), abs=4) and outline.max(axis=0) == pytest.approx(
+        (99, 95), abs=4
+    )
+    slice_of_60 = figures.gamut_slices((60,)).axes[0].get_images()[0]
+    colors, (left, _, bottom, _) = slice_of_60.get_array(), slice_of_60.get_extent()
+    red, blue = colors[int(0 - bottom), int(60 - left)], colors[int(-50 - bottom), int(0 - left)]
+    assert red.argmax() == 0 and blue.argmax() == 2
+
+
+@pytest.mark.parametrize("name", ["photo_table", "color_planes", "weights_on_photo"])
+def test_photos_are_at_least_250_pixels_high(name):
+    figure = MAKE[name]()
+    drawn_pixels(figure)  # lays it out
+    heights = [axes.get_window_extent().height for axes in figure.axes if axes.images and not axes.axison]
+    assert min(heights) >= 250
+
+
+def test_a_row_with_room_left_leaves_it_empty():
+    axes = figures.photo_row([PHOTO] * 5, list("abcde"), columns=3).axes
+    assert [len(axis.images) for axis in axes] == [1, 1, 1, 1, 1, 0] and axes[4].get_title() == "e"
 
 
 def test_the_slider_holds_both_photos():
@@ -97,6 +139,6 @@ def test_the_slider_holds_both_photos():
 def test_tap_maps_of_a_half_precision_backbone_are_no_flat_pictures():
     from colorlib import models
 
-    model = models.build_colorizer("mobilenet", "none", 64, backbone_dtype="bfloat16", seed=1)
+    model = models.build_colorizer("mobilenet", None, 64, backbone_dtype="bfloat16", seed=1)
     maps = [axes.images[0].get_array() for axes in figures.tap_maps(model, RNG.random((1, 64, 64, 1))).axes[1:]]
     assert len(maps) == 5 and all(plane.dtype == np.float32 and np.ptp(plane) > 0 for plane in maps)

@@ -20,7 +20,7 @@ ORDER = [
     ["prior", "batches", "losses", "models"],
     ["runs.checkpoint", "runs.run", "runs"],
     ["training"],
-    ["scores", "evaluation", "colorize"],
+    ["evaluation", "colorize"],
     ["figures"],
     ["course.exercises", "course.colab", "course.yours", "course.notebooks", "course"],
     ["__main__"],
