@@ -60,8 +60,9 @@ def restore(pack: Path, home: Path, progress: bool = True) -> None:
                 bar.update(len(data))
                 if missing is None:
                     missing = _photos_in(data, partial)
-                elif (photo := missing.pop(member.name, None)) and hashlib.sha256(data).hexdigest() == photo.sha256:
+                elif (photo := missing.get(member.name)) and hashlib.sha256(data).hexdigest() == photo.sha256:
                     store(home, photo.path, data, pack.name)
+                    del missing[member.name]
         if missing is None or missing:
             raise tar.ArchiveError("photos are missing or not what its split.json says")
     except tar.ArchiveError as error:

@@ -74,8 +74,8 @@ def find_header(data: bytes) -> int | None:
 
 
 def members(file, name: str, is_wanted: Callable = lambda member: True) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """The plain files of the archive `name` from where `file` stands, at a header; with their contents, or None for those
-    that are not wanted.
+    """The plain files of the archive `name` from where `file` stands, at a header, with their contents; those that are
+    not wanted with None.
 
     is_wanted: called with each `tarfile.TarInfo`. Raises `ArchiveError` where the archive is damaged.
     """
