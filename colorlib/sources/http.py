@@ -109,7 +109,8 @@ class Source:
             with self._get("bytes=1-1", refusable=True) as response:
                 first, size = _stretch_in(response)
                 if response.status_code == 206 and first == 1:
-                    self._count(response.raw.read(1))
+                    with contextlib.suppress(urllib3.exceptions.HTTPError):
+                        self._count(response.raw.read(1))
                     return size, True, response.headers.get("Last-Modified")
         with self._get() as response:
             if (size := _stretch_in(response)[1]) < 0:
@@ -166,40 +167,37 @@ def fetch(source: Source, target: Path, sha256: str, progress: bool = True) -> P
     Collects `target`.partial and goes on with that one after an interruption; only what is whole and verified gets the
     name. Raises `ColorlibError` if the disk is too small, the bytes are not the published ones, or they cannot be had.
     """
-    if not source.is_remote:
-        if (digest := _sha256(source, progress)) != sha256:
-            raise ColorlibError(f"{source.address} is damaged: its SHA-256 is {digest}, published is {sha256}.")
-        return Path(source.address)
-    partial = target.with_name(target.name + ".partial")
     with files.disk_errors(target.parent):
-        if target.exists() and target.stat().st_size == source.size:
+        if source.is_remote and target.exists() and target.stat().st_size == source.size:
             return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("ab") as file:
-            if (have := file.tell()) > source.size:
-                file.truncate(have := 0)
-            files.require_space(target.parent, source.size - have, source.name)
-            with bar(total=source.size, initial=have, desc=source.name, disable=not progress) as done:
-                for chunk in source.chunks(have, source.size):
-                    file.write(chunk)
-                    done.update(len(chunk))
-        if (digest := _sha256(Source(partial), progress)) != sha256:
-            partial.unlink()
+        partial = target.with_name(target.name + ".partial")
+        if source.is_remote:
+            _download(source, partial, progress)
+        path = partial if source.is_remote else Path(source.address)
+        digest = hashlib.sha256()
+        with bar(total=source.size, desc=f"verifying {source.name}", disable=not progress) as done:
+            for chunk in Source(path).chunks(0, source.size):
+                digest.update(chunk)
+                done.update(len(chunk))
+        if digest.hexdigest() != sha256:
+            partial.unlink(missing_ok=True)
             raise ColorlibError(
-                f"{source.name} from {source.address} is damaged: its SHA-256 is {digest}, published is {sha256}. It "
-                "was deleted. Run it again, or try a mirror (the setting `mirror`)."
+                f"{source.name} from {source.address} is damaged: its SHA-256 is {digest.hexdigest()}, published is "
+                f"{sha256}. What was downloaded is deleted. Run it again, or try a mirror (the setting `mirror`)."
             )
-        partial.replace(target)
-    return target
+        return partial.replace(target) if source.is_remote else path
 
 
-def _sha256(source: Source, progress: bool) -> str:
-    digest = hashlib.sha256()
-    with bar(total=source.size, desc=f"verifying {source.name}", disable=not progress) as done:
-        for chunk in source.chunks(0, source.size):
-            digest.update(chunk)
-            done.update(len(chunk))
-    return digest.hexdigest()
+def _download(source: Source, partial: Path, progress: bool) -> None:
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("ab") as file:
+        if (have := file.tell()) > source.size:
+            file.truncate(have := 0)
+        files.require_space(partial.parent, source.size - have, source.name)
+        with bar(total=source.size, initial=have, desc=source.name, disable=not progress) as done:
+            for chunk in source.chunks(have, source.size):
+                file.write(chunk)
+                done.update(len(chunk))
 
 
 def _stretch_in(response: requests.Response) -> tuple[int, int]:

@@ -5,12 +5,14 @@ drawn is unpacked straight from the compressed file, which is deleted when the s
 """
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import io
 import itertools
 import json
 import re
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,15 +67,6 @@ DATA_SETS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Drawn:
-    """A photo that was taken out of an archive, kept or left out, its class, and the part that it is for."""
-
-    taken: Taken
-    label: str
-    part: str = ""
-
-
 def prepare(settings: Settings, progress: bool = True) -> Split:
     """The split of a published data set: reused, unpacked from the packed file, or made. See `sources.prepare`."""
     home, how = settings.data_folder / settings.data, "reused"
@@ -90,9 +83,12 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         packs.restore(pack, home, progress)
     if _absent(split):  # a split.json that somebody shared, or photos that the disk lost
         how = _complete(split, settings, progress)
-    left_over = [archive.name for archive, _ in DATA_SETS[settings.data]]  # a rerun would have needed them until now
-    for path in itertools.chain(*map(home.rglob, (*left_over, "*.partial", ".*.part", "*.journal"))):
-        path.unlink()
+    is_own = (
+        settings.mirror and Path(settings.mirror).expanduser().exists()
+    )  # then the archives are the user's, and stay
+    archives = [] if is_own else [archive.name for archive, _ in DATA_SETS[settings.data]]
+    for path in itertools.chain(*map(home.rglob, (*archives, "*.partial", ".*.part", "*.journal"))):
+        path.unlink()  # only now: a rerun would have needed them
     if pack and not pack.exists():
         packs.save(split, pack, progress)
     print(f"{settings.data}: {split.counts()}; {how}.")
@@ -124,21 +120,20 @@ def _is_drawn_as_asked(split: Split, settings: Settings) -> bool:
 
 
 def _make(settings: Settings, home: Path, progress: bool) -> tuple[Split, str]:
-    parts, skipped, read = {part: [] for part in PARTS}, [], 0
+    """A new split, its photos written into `home`, and what to tell of it."""
     recipe = DATA_SETS[settings.data]
     _announce(settings, home, recipe)
+    parts, skipped, read = {part: [] for part in PARTS}, [], 0
     for archive, shares in recipe:
         numbers = {part: round(settings.fraction * share * archive.photos) for part, share in shares.items()}
-        draw = _by_ranges if not archive.sha256 else _food_101 if settings.data == "food101" else _in_turn
-        drawn, more_read = draw(archive, numbers, settings, home, progress)
+        drawn, more_read = (_from_whole if archive.sha256 else _by_ranges)(archive, numbers, settings, home, progress)
         read += more_read
-        for one in drawn:
-            photo = one.taken
+        for photo, label, part in drawn:
             if photo.left_out:
                 skipped.append((photo.name, photo.left_out))
             else:
-                of_file = (photo.name, photo.size, photo.sha256, one.label)
-                parts[one.part].append(Photo(*of_file, archive.name, photo.offset, photo.copy))
+                of_file = (photo.name, photo.size, photo.sha256, label)
+                parts[part].append(Photo(*of_file, archive.name, photo.offset, photo.copy))
     check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
     in_order = {part: tuple(sorted(parts[part], key=lambda photo: (photo.label, photo.path))) for part in PARTS}
     made_with = {"fraction": settings.fraction, "seed": settings.seed}
@@ -162,19 +157,37 @@ def _announce(settings: Settings, home: Path, recipe) -> None:
 
 
 def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
-    """A fair sample of an archive for one part, and how many bytes were read for it."""
+    """A fair sample of an archive for one part: (photo, class, part) of each, and how many bytes were read for it."""
     ((part, number),) = numbers.items()
-    journal, keep = home / f"{archive.name}.journal", _keeper(home, archive)
+    journal, keep = home / f"{archive.name}.journal", functools.partial(_keep, home, archive)
     source = source_of(archive, settings)
     sample = sampling.sample(source, number, archive.photos, settings.seed, keep, journal, progress)
-    return [Drawn(taken, _folder_of(taken.name), part) for taken in sample.taken], sample.bytes_read
+    return [(taken, _folder_of(taken.name), part) for taken in sample.taken], sample.bytes_read
 
 
-def _in_turn(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
-    """Exactly so many photos for each part, of each class its share; a refused one is replaced by the next drawn."""
+def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
+    """What is drawn from a whole archive: (photo, class, part) of each, and how many bytes were read for it."""
     path = http.fetch(source_of(archive, settings), home / archive.name, archive.sha256, progress)
-    names = [m.name for m, _ in _members(path, archive, (), progress) if sampling.is_photo(m.name)]
-    classes, read = _listed_classes(archive, settings)
+
+    def read(wanted):
+        return _members(path, archive, wanted, progress)
+
+    def unpack(wanted):
+        unpacked = {
+            member.name: _keep(home, archive, member, data) for member, data in read(wanted) if data is not None
+        }
+        if len(unpacked) < len(wanted):
+            raise ColorlibError(f"{archive.name}: {len(wanted) - len(unpacked):,} of its listed photos are missing.")
+        return unpacked
+
+    draw = _food_101 if settings.data == "food101" else _in_turn
+    return draw(archive, numbers, settings, read, unpack), archive.bytes
+
+
+def _in_turn(archive: Archive, numbers: dict, settings: Settings, read: Callable, unpack: Callable) -> list[tuple]:
+    """Exactly so many photos for each part, of each class its share; a refused one is replaced by the next drawn."""
+    names = [member.name for member, _ in read(()) if sampling.is_photo(member.name)]
+    classes = _listed_classes(archive, settings)
     labels = {name: classes.get(name.rpartition("/")[2], _folder_of(name)) for name in names}
     order, missing = iter(in_turn(labels, f"{settings.seed}")), [part for part in numbers for _ in range(numbers[part])]
     drawn = []
@@ -182,18 +195,16 @@ def _in_turn(archive: Archive, numbers: dict, settings: Settings, home: Path, pr
         wanted = list(itertools.islice(order, len(missing)))
         if len(wanted) < len(missing):
             raise ColorlibError(f"{archive.name} holds only {len(names):,} photos, {archive.photos:,} were published.")
-        unpacked = _unpack(path, archive, set(wanted), home, progress)
+        unpacked = unpack(set(wanted))
         for name in wanted:
-            taken = unpacked[name]
-            drawn.append(Drawn(taken, labels[name], "" if taken.left_out else missing.pop(0)))
-    return drawn, archive.bytes + read
+            drawn.append((unpacked[name], labels[name], "" if unpacked[name].left_out else missing.pop(0)))
+    return drawn
 
 
-def _food_101(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool):
+def _food_101(archive: Archive, numbers: dict, settings: Settings, read: Callable, unpack: Callable) -> list[tuple]:
     """The published training and test photos, or a fraction of each class; 5 % of those for training validate."""
-    path = http.fetch(source_of(archive, settings), home / archive.name, archive.sha256, progress)
     drawn, lists = {}, {f"food-101/meta/{part}.json": part for part in ("train", "test")}
-    for member, data in _members(path, archive, lists, progress):
+    for member, data in read(lists):
         if data is not None:
             rows = [(label, photo) for label, photos_of_it in json.loads(data).items() for photo in photos_of_it]
             listed = [Photo(f"food-101/images/{photo}.jpg", 0, "", label) for label, photo in rows]
@@ -204,32 +215,30 @@ def _food_101(archive: Archive, numbers: dict, settings: Settings, home: Path, p
     of_photo = {  # validation last: its photos are of train, too
         photo.path: (photo.label, part) for part in ("test", "train", "validation") for photo in drawn[part]
     }
-    unpacked = _unpack(path, archive, of_photo, home, progress)
-    return [Drawn(taken, *of_photo[name]) for name, taken in unpacked.items()], archive.bytes
+    return [(taken, *of_photo[name]) for name, taken in unpack(of_photo).items()]
 
 
-def _listed_classes(archive: Archive, settings: Settings) -> tuple[dict[str, str], int]:
-    """File name -> class, such as "a/abbey", by the published lists, and how many bytes were read for them.
+def _listed_classes(archive: Archive, settings: Settings) -> dict[str, str]:
+    """File name -> class, such as "a/abbey", by the published lists, about a megabyte of a larger archive.
 
     Nothing where there are no lists, or none can be had: then that is said, and no photo is refused for it.
     """
     if archive.classes is None:
-        return {}, 0
-    read, md5_of = 0, dict(archive.classes.lists)
+        return {}
+    md5_of = dict(archive.classes.lists)
     try:
         source = source_of(archive.classes, settings)
         file = tar.RangeFile(source) if source.ranges else io.BytesIO(source.read(0, source.size))
         members = tar.members(file, source.name, lambda member: Path(member.name).name in md5_of)
         texts = {Path(member.name).name: data for member, data in members if data is not None}
-        read = source.bytes_read
         if {name: hashlib.md5(text, usedforsecurity=False).hexdigest() for name, text in texts.items()} != md5_of:
             raise ColorlibError(f"{source.address}: a list of classes is missing or damaged.")
     except ColorlibError as error:
         print(f"{archive.name}: the photos' classes are not known, and all count as one. {error}")
-        return {}, read
+        return {}
     categories, listed = ([line.split() for line in texts[name].decode().splitlines()] for name in md5_of)
     names = {number: category.lstrip("/") for category, number in categories}
-    return {name: names[number] for name, number in listed}, read
+    return {name: names[number] for name, number in listed}
 
 
 def _members(path: Path, archive: Archive, wanted, progress: bool) -> Iterator:
@@ -239,25 +248,12 @@ def _members(path: Path, archive: Archive, wanted, progress: bool) -> Iterator:
         yield from tqdm(members, f"reading {archive.name}", archive.photos, False, disable=not progress)
 
 
-def _unpack(path: Path, archive: Archive, wanted, home: Path, progress: bool) -> dict[str, Taken]:
-    """What came of the wanted photos of a whole archive, by name, in the archive's order."""
-    keep = _keeper(home, archive)
-    unpacked = {m.name: keep(m, data) for m, data in _members(path, archive, wanted, progress) if data is not None}
-    if len(unpacked) < len(wanted):
-        raise ColorlibError(f"{archive.name}: {len(wanted) - len(unpacked):,} of its listed photos are missing.")
-    return unpacked
-
-
-def _keeper(home: Path, archive: Archive) -> Callable[..., Taken]:
-    """What writes a member into `home` if it is a photo, and says what came of it."""
-
-    def keep(member, data):
-        try:
-            return Taken.of(member, data, copy=store(home, member.name, data, archive.name))
-        except photos.PhotoError as error:
-            return Taken.of(member, data, left_out=str(error))
-
-    return keep
+def _keep(home: Path, archive: Archive, member: tarfile.TarInfo, data: bytes) -> Taken:
+    """Write a member into `home` if it is a photo."""
+    try:
+        return Taken.of(member, data, copy=store(home, member.name, data, archive.name))
+    except photos.PhotoError as error:
+        return Taken.of(member, data, left_out=str(error))
 
 
 def _folder_of(name: str) -> str:
@@ -267,7 +263,7 @@ def _folder_of(name: str) -> str:
 
 def _complete(split: Split, settings: Settings, progress: bool) -> str:
     """Get the photos of a split that are not on this disk from where it says that they lay."""
-    absent, read = _absent(split), 0
+    absent = _absent(split)
     if split.folder != (split.home / "photos").resolve():
         raise ColorlibError(f"data/{split.dataset}/split.json names a folder of its own. Get another one.")
     files.require_space(split.home, sum(photo.bytes for photo in absent), split.dataset)
@@ -277,21 +273,19 @@ def _complete(split: Split, settings: Settings, progress: bool) -> str:
 
     for archive, _ in DATA_SETS[split.dataset]:
         wanted = {photo.path: photo for photo in absent if photo.archive == archive.name}
+        source = source_of(archive, settings) if wanted else None
         if wanted and archive.sha256:
-            path = http.fetch(source_of(archive, settings), split.home / archive.name, archive.sha256, progress)
+            path = http.fetch(source, split.home / archive.name, archive.sha256, progress)
             for member, data in _members(path, archive, wanted, progress):
                 if data is not None and hashlib.sha256(data).hexdigest() == wanted[member.name].sha256:
                     keep(wanted[member.name], data)
-            read += archive.bytes
         elif wanted:
-            source = source_of(archive, settings)
             sampling.refetch(source, list(wanted.values()), keep, progress)
-            read += source.bytes_read
     if still := _absent(split):
         raise ColorlibError(
             f"{len(still)} photos of data/{split.dataset}/split.json cannot be had, such as {still[0].path}."
         )
-    return f"{len(absent):,} photos fetched as split.json says, {read / 1e9:.2f} GB read"
+    return f"{len(absent):,} photos fetched as split.json says"
 
 
 def _absent(split: Split) -> list[Photo]:

@@ -116,6 +116,11 @@ def test_a_stalled_connection_is_noticed():
         assert Source(server.url + "file").read(0, len(CONTENT)) == CONTENT
 
 
+def test_a_connection_that_is_cut_at_the_first_contact():
+    with serve(fault=lambda number, *request: {"cut": 0} if number == 0 else None) as server:
+        assert Source(server.url + "file").read(5, 10) == CONTENT[5:10]
+
+
 def test_too_many_bytes_are_not_taken():
     with serve(fault=once(extra=5000)) as server:
         assert Source(server.url + "file").read(10, 2000) == CONTENT[10:2000]

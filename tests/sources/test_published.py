@@ -251,9 +251,15 @@ def test_archives_that_are_on_disk_are_read_there_and_stay(tmp_path, server):
     assert {path.name for path in mine.iterdir()} == set(FILES)
     one = prepare(tmp_path / "one", mine / VAL, data="places365-val", fraction=1.0)  # the archive itself, by its path
     assert one.checksum == prepare(tmp_path / "two", server.url + VAL, data="places365-val", fraction=1.0).checksum
+    home = tmp_path / "same" / "places365-val"  # the mirror is where the data set lies
+    home.mkdir(parents=True)
+    (home / VAL).write_bytes(FILES[VAL])
+    prepare(tmp_path / "same", home, data="places365-val", fraction=1.0)
+    assert (home / VAL).read_bytes() == FILES[VAL]
     (mine / VAL).write_bytes(FILES[VAL][:50_000] + b"?" + FILES[VAL][50_001:])
-    with pytest.raises(ColorlibError, match=r"val_256\.tar is damaged: its SHA-256"):
+    with pytest.raises(ColorlibError, match=r"val_256\.tar from .* is damaged: its SHA-256"):
         prepare(tmp_path / "damaged", mine)
+    assert (mine / VAL).exists()
     (mine / TRAIN).write_bytes(FILES[TRAIN][:-512])
     with pytest.raises(ColorlibError, match=r"were published"):
         prepare(tmp_path / "short", mine)
