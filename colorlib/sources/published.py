@@ -83,9 +83,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         packs.restore(pack, home, progress)
     if _absent(split):  # a split.json that somebody shared, or photos that the disk lost
         how = _complete(split, settings, progress)
-    is_own = (
-        settings.mirror and Path(settings.mirror).expanduser().exists()
-    )  # then the archives are the user's, and stay
+    is_own = settings.mirror and Path(settings.mirror).expanduser().exists()  # such archives stay
     archives = [] if is_own else [archive.name for archive, _ in DATA_SETS[settings.data]]
     for path in itertools.chain(*map(home.rglob, (*archives, "*.partial", ".*.part", "*.journal"))):
         path.unlink()  # only now: a rerun would have needed them
@@ -210,6 +208,8 @@ def _food_101(archive: Archive, numbers: dict, settings: Settings, read: Callabl
             listed = [Photo(f"food-101/images/{photo}.jpg", 0, "", label) for label, photo in rows]
             part = lists[member.name]
             drawn[part] = stratified(listed, numbers[part], f"{settings.seed}")
+        if len(drawn) == len(lists):
+            break
     number = round(HELD_OUT * len(drawn["train"]))
     drawn["validation"] = stratified(drawn["train"], number, f"{settings.seed} validation")
     of_photo = {  # validation last: its photos are of train, too
@@ -273,13 +273,15 @@ def _complete(split: Split, settings: Settings, progress: bool) -> str:
 
     for archive, _ in DATA_SETS[split.dataset]:
         wanted = {photo.path: photo for photo in absent if photo.archive == archive.name}
-        source = source_of(archive, settings) if wanted else None
-        if wanted and archive.sha256:
+        if not wanted:
+            continue
+        source = source_of(archive, settings)
+        if archive.sha256:
             path = http.fetch(source, split.home / archive.name, archive.sha256, progress)
             for member, data in _members(path, archive, wanted, progress):
                 if data is not None and hashlib.sha256(data).hexdigest() == wanted[member.name].sha256:
                     keep(wanted[member.name], data)
-        elif wanted:
+        else:
             sampling.refetch(source, list(wanted.values()), keep, progress)
     if still := _absent(split):
         raise ColorlibError(
