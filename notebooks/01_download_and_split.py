@@ -252,27 +252,16 @@ print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 
 # Now all of it together, on our small archive: 10 % of its photos.
 
 # %%
-import hashlib
-
-
-def checksum(member, data):
-    return {"sha256": hashlib.sha256(data).hexdigest()}
-
-
-journal_file = folder / "journal.jsonl"
-journal_file.unlink(missing_ok=True)
-journal = sampling.Journal(journal_file, source, {"lesson": 1})
+journal = folder / "journal.jsonl"
+journal.unlink(missing_ok=True)
 wanted = max(1, len(few) // 10)
-quiet = {"journal": journal, "progress": False}
-taken = sampling.sample(source, wanted, len(few), settings.seed, keep=checksum, **quiet)
-classes = sampling.find_classes(source, len(few), **quiet)
-journal.close()
+keep = sampling.Taken.of  # name, size and checksum of a photo are enough here
+sample = sampling.sample(source, wanted, len(few), settings.seed, keep, journal, progress=False)
 
 # %%
-kept = [(entry["start"], entry["offset"] + entry["size"]) for entry in taken]
-probes = [int(key.split()[0]) for key in journal.probes]
-found = [(c.label.split("/", 1)[1], c.start, c.stop) for c in classes]
-figure = figures.archive_map(source.size, found, probes, kept)
+kept = [(photo.offset - 512, photo.offset + photo.size) for photo in sample.taken]
+found = [(c.label.split("/", 1)[1], c.start, c.stop) for c in sample.extents]
+figure = figures.archive_map(source.size, found, sample.probes, kept)
 figures.save(figure, "01_archive", settings)
 figure
 
@@ -282,17 +271,17 @@ figure
 # kept.
 
 # %% tags=["nbval-check-output"]
-labels = [entry["name"].split("/", 1)[1].rpartition("/")[0] for entry in taken]
+labels = [photo.name.split("/", 1)[1].rpartition("/")[0] for photo in sample.taken]
 for label, number in Counter(labels).items():
     print(f"{label:12} {number:3} photos")
-print("kept exactly what was asked for:", len(taken) == wanted)
+print("kept exactly what was asked for:", len(sample.taken) == wanted)
 
 # %%
-saved = sum(entry["size"] for entry in taken)
+saved = sum(photo.size for photo in sample.taken)
 print(f"bytes of the archive {source.size:12,}")
-print(f"bytes read           {journal.bytes_read:12,}")
+print(f"bytes read           {sample.bytes_read:12,}")
 print(f"bytes kept           {saved:12,}")
-print(f"read for each byte kept: {journal.bytes_read / saved:.2f}")
+print(f"read for each byte kept: {sample.bytes_read / saved:.2f}")
 
 # %% [markdown]
 # On so small an archive the probes cost much. On Places365, a class has 71 million bytes instead of a few
@@ -409,11 +398,11 @@ exercises.check(
 
 # %%
 print(f"The split has {split.counts()}.")
-read = journal.bytes_read / source.size
+read = sample.bytes_read / source.size
 print(f"From an archive of {len(few)} photos we took {wanted}, and read {read:.0%} of its bytes.")
 shares = {label: wanted * n / len(few) for label, n in Counter(label for label, _ in few).items()}
 off = max(abs(Counter(labels)[label] - share) for label, share in shares.items())
-print(f"No class is farther than {off:.1f} photos from its share; {len(probes)} probes found the classes.")
+print(f"No class is farther than {off:.1f} photos from its share; {len(sample.probes)} probes found the classes.")
 
 # %% [markdown]
 # Next: [02, lightness and color](02_lab_preprocessing.ipynb), where each photo becomes what the model sees.

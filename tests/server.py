@@ -22,7 +22,8 @@ class Server:
     start, stop) of each request, the first being number 0; gives None, or a dictionary of what is to go wrong: `status`
     (with `headers`), `cut` (bytes after which the connection drops), `stall` (seconds without a byte, after `cut`
     bytes), `flip` (the byte of the file that comes wrong), `extra` (bytes too many), `short` (bytes too few, with a
-    length that fits them), `redirect` (another address).
+    length that fits them), `redirect` (another address), `from` (the byte at which a 206 begins instead), `one byte` (a
+    range is answered by 200 and that byte), `sent` (more headers of the answer).
     delay: seconds before each answer. rate: bytes a second, at most, over all connections together; 0: no limit.
     """
 
@@ -97,8 +98,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._plain(fault["status"], fault.get("headers", {}))
         if (asked and owner.ranges == "refused") or (by_range and start >= len(content)):
             return self._plain(416, {"Content-Range": f"bytes */{len(content)}"})
-        total, stop = len(content), max(start, stop - fault.get("short", 0))
+        total, start, stop = len(content), fault.get("from", start), max(start, stop - fault.get("short", 0))
+        if "one byte" in fault and by_range:
+            by_range, stop = False, start + 1
         self.send_response(206 if by_range else 200)
+        for key, value in fault.get("sent", {}).items():
+            self.send_header(key, value)
         if by_range:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
         self.send_header("Content-Length", str(stop - start + fault.get("extra", 0)))

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import filelock
+
 from colorlib import ColorlibError
 from colorlib.settings import DATA_SETS, Settings
 from colorlib.sources import files, folder, published, sample
@@ -29,10 +31,23 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     if settings.data == "imagenet":
         return folder.prepare(settings, folder.imagenet(settings), "imagenet", progress)
     if settings.data in published.DATA_SETS:
-        return published.prepare(settings, progress)
+        with _locked(settings):
+            return published.prepare(settings, progress)
     if path.exists() or os.sep in settings.data or settings.data.startswith((".", "~")):
         name = f"folder-{path.name}" if path.name in DATA_SETS else path.resolve().name
         return folder.prepare(settings, path.resolve(), name, progress)
     raise ColorlibError(
         f"Unknown data set {settings.data!r}. Valid: {', '.join(DATA_SETS)}, or the path of a folder of photos."
     )
+
+
+def _locked(settings: Settings):
+    """A context that has the data set's home alone: a second process waits, and then finds what the first one made."""
+    with files.disk_errors(settings.data_folder):
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(settings.data_folder / f".{settings.data}.lock")
+        try:
+            return lock.acquire(timeout=0)
+        except filelock.Timeout:
+            print(f"{settings.data} is being prepared by another program; waiting until it is done.")
+            return lock.acquire()

@@ -1,6 +1,11 @@
-"""Bytes of an address, a URL or a file on disk: whole, resumed and verified, or stretches of them."""
+"""Bytes of a URL or of a file on disk: any stretch of them, or the whole file, verified and resumed.
+
+What a request can meet (no answer, 5xx, Retry-After) is tried again by urllib3. What it cannot know is done here: a
+body that is cut in the middle goes on from there, and an answer other than the stretch asked for is not taken for it.
+"""
 
 import contextlib
+import functools
 import hashlib
 import re
 import threading
@@ -18,46 +23,53 @@ AT_ONCE = 8  # requests to one server at a time, at most
 TIMEOUT = (10, 30)  # seconds to connect, and without a single byte before a connection counts as stalled
 TRIES = 8  # failures in a row, without one new byte in between, before giving up
 LONGEST_WAIT = 120.0  # seconds between two tries, whatever Retry-After asks
+REDIRECTS = 5
+READ_PAST = 1 << 20  # bytes before a stretch of a larger file that are read and dropped rather than asked again
 CHUNK = 1 << 15  # bytes that a cut connection can cost at most
+MAY_PASS = (408, 429, 500, *range(502, 600))  # statuses worth a second try; 501 is not
+ADVICE = "What was finished is kept: run it again later, or try a mirror or a copy on disk (the setting `mirror`)."
+
+bar = functools.partial(tqdm, unit="B", unit_scale=True, leave=False, mininterval=0.5)  # of bytes: speed and time left
 
 
-class _Cut(Exception):
-    """A failure that may pass: the reason, and the seconds that the server asked to wait."""
+class _Retry(urllib3.Retry):
+    """urllib3's, but it says so where it waits long, and no Retry-After makes it wait for hours or fail."""
 
-    def __init__(self, reason: str, wait: float = 0.0):
-        super().__init__(reason)
-        self.wait = wait
+    def sleep(self, response=None) -> None:
+        asked = 0.0
+        with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+            asked = (response and self.get_retry_after(response)) or 0.0
+        _wait(asked or self.get_backoff_time(), f"status {response.status}" if response else "no answer")
+
+
+class _WrongAnswer(Exception):
+    """An answer that is not the stretch of the file that was asked for."""
 
 
 class Source:
     """A file of bytes at an address: a path, or an http(s) URL, by byte ranges where the server has them.
 
-    `size`, if given, is the published number of bytes: another one raises `ColorlibError` at the first contact. What
-    was read is counted in `bytes_read` and `requests`. Safe to use from several threads.
+    `size` is that of the whole file; where `published` is another one, `ColorlibError` is raised. `ranges`: whether any
+    stretch can be read by itself; where not, `chunks` reads and drops what lies before it. `bytes_read` counts what
+    came. Safe to use from several threads.
     """
 
-    def __init__(self, address: str | Path, size: int | None = None):
+    def __init__(self, address: str | Path, published: int | None = None):
         self.address = str(address)
-        self.name = self.address.rstrip("/").rpartition("/")[2]
+        self.name = re.split(r"[/\\]", self.address.rstrip("/"))[-1]
         self.is_remote = re.match(r"https?://", self.address) is not None
-        self.bytes_read = self.requests = 0
-        self._published, self._size, self._ranges, self._version = size, None, True, None
-        self._meeting, self._counting = threading.Lock(), threading.Lock()
+        self.bytes_read, self._counting = 0, threading.Lock()
         self._session = requests.Session()
+        self._session.max_redirects = REDIRECTS
+        retry = _Retry(TRIES - 1, backoff_factor=1, status_forcelist=MAY_PASS, raise_on_status=False)
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=AT_ONCE))
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole file."""
-        self._meet()
-        return self._size
-
-    @property
-    def ranges(self) -> bool:
-        """Whether any stretch can be read by itself. Where not, `chunks` reads and drops what lies before it."""
-        self._meet()
-        return self._ranges
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=retry))
+        self.size, self.ranges, self._modified = self._ask_server() if self.is_remote else self._ask_disk()
+        if published not in (None, self.size):
+            raise ColorlibError(
+                f"{self.address} has {self.size:,} bytes, and {published:,} were published: another version, a damaged "
+                "copy, or no archive at all. Try a mirror or a copy on disk (the setting `mirror`)."
+            )
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes [start, stop), or fewer at the end of the file."""
@@ -66,233 +78,144 @@ class Source:
     def chunks(self, start: int, stop: int):
         """Yield the bytes [start, stop), cut to the file's size, in pieces of at most `CHUNK`.
 
-        Goes on where a connection was cut and waits where a server asks for it. Raises `ColorlibError` after `TRIES`
-        failures in a row, and at once for what no waiting can mend, such as 404.
+        Goes on where a connection was cut. Raises `ColorlibError` after `TRIES` failures in a row, and at once for what
+        no waiting can mend, such as 404.
         """
         stop, failures = min(stop, self.size), 0
         while start < stop:
+            before, reason = start, "the connection ended early"
             try:
-                for chunk in self._over_http(start, stop) if self.is_remote else self._from_disk(start, stop):
-                    if chunk:
-                        start, failures = start + len(chunk), 0
-                        yield chunk
-                if start < stop:
-                    raise _Cut(f"the connection ended {stop - start:,} bytes early")
-            except _Cut as cut:
-                failures += 1
-                self._pause(failures, cut)
-
-    def ahead(self, start: int, first: int, more: int):
-        """Chunks from byte `start` on: of `first` bytes, then, if somebody wants more, of `more` at a time."""
-        stop = start + first
-        while start < self.size:
-            chunks = self.chunks(start, stop)
-            try:
-                while (chunk := next(chunks, None)) is not None:
+                for chunk in self._from_server(start, stop) if self.is_remote else self._from_disk(start, stop):
+                    start += len(chunk)
                     yield chunk
-            finally:
-                for _ in chunks:  # to its end, so that the connection serves the next request
-                    pass
-            start, stop = stop, stop + more
+            except (_WrongAnswer, urllib3.exceptions.HTTPError) as error:
+                reason = _plainly(error)
+            if start < stop:
+                failures = 1 if start > before else failures + 1
+                if failures == TRIES:
+                    raise ColorlibError(f"{self.address}: {reason}, {failures} times in a row. {ADVICE}")
+                _wait(0.5 * 2**failures, reason)
 
-    def _meet(self):
-        """Learn size and range support, once: from the disk, or by a request for the first byte."""
-        with self._meeting:
-            failures = 0
-            while self._size is None:
-                try:
-                    self._size = self._ask_size() if self.is_remote else self._file_size()
-                except _Cut as cut:
-                    failures += 1
-                    self._pause(failures, cut)
-        if self._published not in (None, self._size):
-            raise ColorlibError(
-                f"{self.name} has {self._size:,} bytes at {self.address}; {self._published:,} were published. "
-                "Another version, or a damaged copy: try a mirror (the setting `mirror`)."
-            )
-
-    def _file_size(self) -> int:
+    def _ask_disk(self) -> tuple[int, bool, None]:
         with files.disk_errors(self.address):
             if not Path(self.address).is_file():
                 raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
-            return Path(self.address).stat().st_size
+            return Path(self.address).stat().st_size, True, None
 
-    def _ask_size(self) -> int:
-        """The size that a 206 tells. One that only a whole answer's length tells, or that there are no ranges, is
-        believed when it comes twice: a single faulty answer must not decide over everything that follows."""
-        lengths = set()
+    def _ask_server(self) -> tuple[int, bool, str | None]:
+        """Size, ranges and version. Ranges are believed in when byte 1 comes as byte 1, and given up only when they
+        fail twice: a single odd answer must not decide over everything that follows."""
         for _ in range(2):
-            self._ranges = True
-            with self._request(0, 1) as response:
-                self._ranges = response.status_code == 206
-                if self._ranges:
-                    self._count(len(response.content))
-                    self._version = response.headers.get("Last-Modified")
-                    return self._size_in(response, 0)
-                if "Content-Length" not in response.headers:
-                    raise ColorlibError(f"{self.address} tells neither its size nor byte ranges. Try a mirror.")
-                lengths.add(int(response.headers["Content-Length"]))
-        if len(lengths) > 1:
-            raise _Cut("the server tells two sizes")
-        return lengths.pop()
+            with self._get("bytes=1-1", refusable=True) as response:
+                first, size = _stretch_in(response)
+                if response.status_code == 206 and first == 1:
+                    with contextlib.suppress(urllib3.exceptions.HTTPError):
+                        self._count(response.raw.read(1))
+                    return size, True, response.headers.get("Last-Modified")
+        with self._get() as response:
+            if (size := _stretch_in(response)[1]) < 0:
+                raise ColorlibError(f"{self.address} tells neither its size nor byte ranges. Try a mirror.")
+            return size, False, response.headers.get("Last-Modified")
 
     def _from_disk(self, start: int, stop: int):
         with files.disk_errors(self.address), Path(self.address).open("rb") as file:
             file.seek(start)
             while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
                 start += len(chunk)
-                self._count(len(chunk))
-                yield chunk
+                yield self._count(chunk)
         if start < stop:
-            raise ColorlibError(f"{self.address} became shorter while it was read.")
+            raise ColorlibError(f"{self.address} became shorter while it was read. Run it again.")
 
-    def _over_http(self, start: int, stop: int):
-        with self._request(start, stop) as response:
-            position = start if response.status_code == 206 else 0
-            if response.status_code == 206 and self._size_in(response, start) != self._size:
-                raise ColorlibError(f"{self.address} changed its size while it was read. Start again.")
-            if self._ranges and response.status_code == 200 and (start, stop) != (0, self._size):
-                raise _Cut("the server answered a byte range with the whole file")
-            try:
-                for chunk in response.iter_content(CHUNK):
-                    self._count(len(chunk))
-                    wanted = chunk[max(0, start - position) : max(0, stop - position)]
-                    position += len(chunk)
-                    yield wanted
-                    if position >= stop:
-                        return
-            except requests.RequestException as error:
-                raise _Cut(_plainly(error)) from None
+    def _from_server(self, start: int, stop: int):
+        """The bytes of one answer that lie in [start, stop), as they are: no Content-Encoding is undone."""
+        with self._get(f"bytes={start}-{stop - 1}" if self.ranges else "") as response:
+            status, (position, size) = response.status_code, _stretch_in(response)
+            is_far = start - position > READ_PAST and self.ranges and stop < self.size
+            if not 0 <= position <= start or is_far or (status == 200 and size != self.size):
+                told = f"status {status}: {size:,} bytes, from byte {position:,} on"
+                raise _WrongAnswer(f"the server was asked for bytes {start:,} to {stop:,} and answered with {told}")
+            if size != self.size or len({self._modified, response.headers.get("Last-Modified")} - {None}) > 1:
+                raise ColorlibError(f"{self.address} changed while it was read. Run it again.")
+            for chunk in response.raw.stream(CHUNK, decode_content=False):
+                self._count(chunk)
+                yield chunk[max(0, start - position) : max(0, stop - position)]
+                position += len(chunk)
+                if position >= stop:
+                    return
 
-    def _request(self, start: int, stop: int) -> requests.Response:
-        """An answer of 200 or 206. Raises `_Cut` for what may pass, `ColorlibError` for what will not."""
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-{stop - 1}"} if self._ranges else {})
-        self._count(0, requests=1)
+    def _get(self, stretch: str = "", refusable: bool = False) -> requests.Response:
+        """An answer of 200 or 206, or of 4xx where that is `refusable`. Raises `ColorlibError` after all tries."""
+        headers = {"Accept-Encoding": "identity"} | ({"Range": stretch} if stretch else {})
         try:
             response = self._session.get(self.address, headers=headers, stream=True, timeout=TIMEOUT)
         except requests.RequestException as error:
-            raise _Cut(_plainly(error)) from None
-        status = response.status_code
-        if status in (200, 206):
+            raise ColorlibError(f"{self.address}: {_plainly(error)}. {ADVICE}") from None
+        if response.status_code in (200, 206) or (refusable and 400 <= response.status_code < 500):
             return response
         response.close()
-        if self._size is None and self._ranges and status in (400, 405, 416, 501):  # ranges refused: ask without
-            self._ranges = False
-            return self._request(start, stop)
-        if status in (408, 429) or status >= 500:
-            raise _Cut(f"the server answered {status} {response.reason}", _retry_after(response))
-        raise ColorlibError(
-            f"{self.address} answers {status} {response.reason}. The archive may have moved: try a mirror, or a copy "
-            "on disk (the setting `mirror`)."
-        )
+        raise ColorlibError(f"{self.address} answers {response.status_code} {response.reason}. {ADVICE}")
 
-    def _size_in(self, response: requests.Response, start: int) -> int:
-        """The whole file's size that a 206 tells. Raises `_Cut` if the range or the file is not the one asked for."""
-        told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
-        if told is None or int(told[1]) != start:
-            raise _Cut(f"the server sent another range than asked for ({response.headers.get('Content-Range')})")
-        if self._version and response.headers.get("Last-Modified", self._version) != self._version:
-            raise ColorlibError(f"{self.address} changed while it was read. Start again.")
-        return int(told[3])
-
-    def _count(self, number: int, requests: int = 0):
+    def _count(self, chunk: bytes) -> bytes:
         with self._counting:
-            self.bytes_read += number
-            self.requests += requests
-
-    def _pause(self, failures: int, cut: _Cut):
-        if failures >= TRIES:
-            raise ColorlibError(
-                f"{self.address}: {cut}, {failures} times in a row. What was finished is kept: run it again later, or "
-                "try a mirror (the setting `mirror`)."
-            )
-        wait = min(LONGEST_WAIT, max(cut.wait, 0.5 * 2**failures))
-        if wait > 5:
-            tqdm.write(f"{self.name}: {cut}; trying again in {wait:.0f} s.")
-        sleep(wait)
+            self.bytes_read += len(chunk)
+        return chunk
 
 
 def fetch(source: Source, target: Path, sha256: str, progress: bool = True) -> Path:
-    """The whole of `source` as the file `target`, with its SHA-256 verified. Nothing happens where it is there already.
+    """The path of the whole of `source`, with its SHA-256 verified: where it lies on disk, or downloaded as `target`.
 
     Collects `target`.partial and goes on with that one after an interruption; only what is whole and verified gets the
     name. Raises `ColorlibError` if the disk is too small, the bytes are not the published ones, or they cannot be had.
     """
-    partial = target.with_name(target.name + ".partial")
     with files.disk_errors(target.parent):
-        if target.exists() and target.stat().st_size == source.size:
+        if source.is_remote and target.exists() and target.stat().st_size == source.size:
             return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        have = partial.stat().st_size if partial.exists() else 0
-        files.require_space(target.parent, source.size - have, source.name)
-        with partial.open("ab+") as file:
-            if have > source.size:
-                file.truncate(have := 0)
-            if have and not source.ranges:
-                tqdm.write(f"{source.name}: the server ignores byte ranges, so that {have:,} bytes come once more.")
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256")
-            with bar(source.size, have, source.name, progress) as done:
-                for chunk in source.chunks(have, source.size):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    done.update(len(chunk))
+        partial = target.with_name(target.name + ".partial")
+        if source.is_remote:
+            _download(source, partial, progress)
+        path = partial if source.is_remote else Path(source.address)
+        digest = hashlib.sha256()
+        with bar(total=source.size, desc=f"verifying {source.name}", disable=not progress) as done:
+            for chunk in Source(path).chunks(0, source.size):
+                digest.update(chunk)
+                done.update(len(chunk))
         if digest.hexdigest() != sha256:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
             raise ColorlibError(
                 f"{source.name} from {source.address} is damaged: its SHA-256 is {digest.hexdigest()}, published is "
-                f"{sha256}. It was deleted. Run it again, or try a mirror (the setting `mirror`)."
+                f"{sha256}. What was downloaded is deleted. Run it again, or try a mirror (the setting `mirror`)."
             )
-        partial.replace(target)
-    return target
+        return partial.replace(target) if source.is_remote else path
 
 
-def verify(source: Source, sha256: str, progress: bool = True) -> None:
-    """Raise `ColorlibError` unless the SHA-256 of the whole of `source` is the published one."""
-    digest = hashlib.sha256()
-    with bar(source.size, 0, f"verifying {source.name}", progress) as done:
-        for chunk in watched(source.chunks(0, source.size), done):
-            digest.update(chunk)
-    if digest.hexdigest() != sha256:
-        raise ColorlibError(
-            f"{source.address} is damaged: its SHA-256 is {digest.hexdigest()}, published is {sha256}. Get it again."
-        )
+def _download(source: Source, partial: Path, progress: bool) -> None:
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("ab") as file:
+        if (have := file.tell()) > source.size:
+            file.truncate(have := 0)
+        files.require_space(partial.parent, source.size - have, source.name)
+        with bar(total=source.size, initial=have, desc=source.name, disable=not progress) as done:
+            for chunk in source.chunks(have, source.size):
+                file.write(chunk)
+                done.update(len(chunk))
 
 
-def bar(total: int, initial: int = 0, name: str = "", progress: bool = True) -> tqdm:
-    """A progress bar of bytes, with speed and time left."""
-    return tqdm(
-        total=total,
-        initial=initial,
-        desc=name,
-        unit="B",
-        unit_scale=True,
-        disable=not progress,
-        leave=False,
-        mininterval=0.5,
-    )
+def _stretch_in(response: requests.Response) -> tuple[int, int]:
+    """The first byte that an answer holds, and the size of the whole file; -1 for what it does not tell."""
+    if response.status_code == 200:
+        return 0, int(response.headers.get("Content-Length", -1))
+    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    return (int(told[1]), int(told[2])) if told else (-1, -1)
 
 
-def watched(chunks, done: tqdm):
-    """The same chunks, counted in a progress bar."""
-    for chunk in chunks:
-        done.update(len(chunk))
-        yield chunk
+def _wait(seconds: float, reason: str) -> None:
+    seconds = min(seconds, LONGEST_WAIT)
+    if seconds > 5:
+        tqdm.write(f"The server: {reason}; trying again in {seconds:.0f} s.")
+    sleep(seconds)
 
 
-def _retry_after(response: requests.Response) -> float:
-    """Seconds that a server asks to wait, by a number or a date; 0 where it does not ask."""
-    with contextlib.suppress(urllib3.exceptions.InvalidHeader):
-        return urllib3.Retry().get_retry_after(response.raw) or 0.0
-    return 0.0
-
-
-def _plainly(error: requests.RequestException) -> str:
-    """The kind of a network failure in words; `requests`' own messages hold objects and addresses in memory."""
-    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
-        return "the connection stalled"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection was cut"
-    if isinstance(error, requests.ConnectionError):
-        return "the server cannot be reached or dropped the connection"
-    return type(error).__name__
+def _plainly(error: Exception) -> str:
+    """A network failure by its name, as words; the libraries' own messages hold objects and addresses in memory."""
+    is_ours = isinstance(error, _WrongAnswer)
+    return str(error) if is_ours else re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()

@@ -1,70 +1,43 @@
-"""What a sample learned and kept so far, so that it goes on where it stopped."""
+"""What was done so far, so that an interrupted work goes on where it stopped."""
 
 import contextlib
+import dataclasses
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from colorlib.sources import files, http, tar
-from colorlib.sources.tar import Member
-
-NO_PHOTOS = 10_000  # photos that are none, until the archive is taken for none of photos
+from colorlib.sources import files, http
 
 
 class Journal:
-    """What was learned and kept so far, in a file of JSON lines that only ever grows. Torn last lines are dropped.
+    """Results by name, in a file of JSON lines that only ever grows.
 
-    `task` are the choices behind it: a journal of other ones is begun anew.
+    `task` are the choices behind them: a journal of other ones, or one that cannot be read, is begun anew. A last line
+    that a kill has torn is dropped. `bytes_read` counts what all runs together read from the source.
     """
 
     def __init__(self, path: Path, source: http.Source, task: dict):
-        self.path, self.source, self._lock = path, source, threading.Lock()
-        self.probes, self.taken, self.in_order, self.skipped, self._read_before = {}, {}, True, 0, 0
-        entries = _whole_lines(path)
-        if not entries or entries[0] != task:
+        self._path, self._source, self._lock = path, source, threading.Lock()
+        entries = []
+        with files.disk_errors(path), contextlib.suppress(FileNotFoundError, ValueError):
+            entries = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        if entries[:1] != [task]:
             entries = [task]
         files.put(path, b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
-        for entry in entries[1:]:
-            self._learn(entry)
-        self._file = path.open("ab", buffering=0)
+        self._results = {entry["name"]: entry["result"] for entry in entries[1:]}
+        self._read_before = max((entry["bytes_read"] for entry in entries[1:]), default=0)
 
     @property
     def bytes_read(self) -> int:
-        """By all runs together."""
-        return self._read_before + self.source.bytes_read
+        return self._read_before + self._source.bytes_read
 
-    def add(self, **entry) -> dict:
-        """Remember an entry, and write it before anything builds on it."""
-        with self._lock, files.disk_errors(self.path.parent):
-            self._file.write(json.dumps(entry | {"read": self.bytes_read}).encode() + b"\n")
-            self._learn(entry)
-        if "skipped" in entry and self.skipped > NO_PHOTOS:
-            raise tar.ArchiveError(
-                f"{self.source.name}: {self.skipped:,} photos are none, the last one {entry['name']!r}: "
-                f"{entry['skipped']}. Try a mirror."
-            )
-        return entry
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _learn(self, entry: dict) -> None:
-        self._read_before = entry.pop("read", self._read_before)
-        if "probe" in entry:
-            self.probes[entry["probe"]] = [Member(*row) for row in entry["members"]]
-        elif "segment" in entry:
-            self.taken.setdefault(entry["segment"], []).append(entry)
-            self.skipped += "skipped" in entry
-        else:
-            self.in_order = entry["in_order"]
-
-
-def _whole_lines(path: Path) -> list[dict]:
-    """The entries of a file of JSON lines, up to the first line that is torn."""
-    entries = []
-    if not path.exists():
-        return entries
-    with files.disk_errors(path.parent), contextlib.suppress(ValueError):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            entries.append(json.loads(line))
-    return entries
+    def once(self, name: str, make: Callable[[], list]) -> list:
+        """What `make` gives, as JSON has it; written down at the first time, remembered later."""
+        if name not in self._results:
+            entry = {"name": name, "result": make(), "bytes_read": self.bytes_read}
+            line = json.dumps(entry, default=dataclasses.asdict)
+            with self._lock, files.disk_errors(self._path), self._path.open("ab") as file:
+                file.write(line.encode() + b"\n")
+            self._results[name] = json.loads(line)["result"]
+        return self._results[name]

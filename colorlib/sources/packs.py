@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import io
 import tarfile
 from pathlib import Path
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings
 from colorlib.sources import files, http, tar
-from colorlib.sources.splits import PARTS, Split, store
+from colorlib.sources.splits import PARTS, Photo, Split, store
 
 
 def place(settings: Settings, name: str, fraction: float) -> Path | None:
@@ -31,19 +30,18 @@ def save(split: Split, pack: Path, progress: bool = True) -> None:
     Where that fails, it is said and work goes on: the photos are on this machine, only the next one has to get them
     again.
     """
-    every = [photo for part in PARTS for photo in split.photos(part)]
-    names = {f"photos/{photo.path}": split.folder / photo.path for photo in every}
-    size = sum(photo.bytes + 1024 for photo in every)
+    photos = [photo for part in PARTS for photo in split.photos(part)]
+    size = sum(photo.bytes + 1024 for photo in photos)
     partial = pack.with_name(f"{pack.name}.partial")  # one name: what a killed run left is written over
     try:
         files.require_space(pack.parent, size, pack.name)
         with files.disk_errors(pack.parent):
-            with tarfile.open(partial, "w") as tar, http.bar(size, 0, f"packing {pack.name}", progress) as bar:
-                for name, path in {"split.json": split.home / "split.json", **names}.items():
-                    member, data = tarfile.TarInfo(name), path.read_bytes()
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
-                    bar.update(len(data))
+            with tarfile.open(partial, "w") as archive:
+                archive.add(split.home / "split.json", "split.json")
+                with http.bar(total=size, desc=f"packing {pack.name}", disable=not progress) as bar:
+                    for photo in photos:
+                        archive.add(split.folder / photo.path, f"photos/{photo.path}")
+                        bar.update(photo.bytes)
             partial.replace(pack)
     except ColorlibError as error:
         with contextlib.suppress(OSError):
@@ -53,32 +51,33 @@ def save(split: Split, pack: Path, progress: bool = True) -> None:
 
 def restore(pack: Path, home: Path, progress: bool = True) -> None:
     """What a packed file holds, each photo verified by the split.json in it. A damaged one is told of and deleted."""
-    source, expected, split = http.Source(pack), {}, None
-    print(f"Unpacking {pack.name}, {source.size / 1e9:.2f} GB.")
-    files.require_space(home, source.size, pack.name)
+    size, partial, missing = pack.stat().st_size, home / "split.json.partial", None
+    print(f"Unpacking {pack.name}, {size / 1e9:.2f} GB.")
+    files.require_space(home, size, pack.name)
     try:
-        with http.bar(source.size, 0, f"reading {pack.name}", progress) as bar:
-            for member, data in tar.read(http.watched(source.chunks(0, source.size), bar), pack.name):
-                if split is None:
-                    split = _split_in(data, home)
-                    expected = {f"photos/{photo.path}": photo for part in PARTS for photo in split.photos(part)}
-                elif (photo := expected.pop(member.name, None)) and hashlib.sha256(data).hexdigest() == photo.sha256:
+        with pack.open("rb") as file, http.bar(total=size, desc=pack.name, disable=not progress) as bar:
+            for member, data in tar.members(file, pack.name):
+                bar.update(len(data))
+                if missing is None:
+                    missing = _photos_in(data, partial)
+                elif (photo := missing.get(member.name)) and hashlib.sha256(data).hexdigest() == photo.sha256:
                     store(home, photo.path, data, pack.name)
-                else:
-                    raise tar.ArchiveError(f"{member.name!r} is not what its split.json says")
-        if split is None or expected:
-            raise tar.ArchiveError(f"{len(expected) or 'all'} photos are missing")
+                    del missing[member.name]
+        if missing is None or missing:
+            raise tar.ArchiveError("photos are missing or not what its split.json says")
     except tar.ArchiveError as error:
         print(f"{pack.name} is damaged ({error}): what is whole is used, the rest is fetched, and it is packed again.")
         pack.unlink()
-    if split is not None and not (home / "split.json").exists():
-        (home / "split.json.partial").replace(home / "split.json")
+    if partial.exists() and not (home / "split.json").exists():
+        partial.replace(home / "split.json")
 
 
-def _split_in(data: bytes, home: Path) -> Split:
-    """The split.json of a packed file, kept as a partial file until its photos are there."""
-    files.put(home / "split.json.partial", data)
+def _photos_in(split_json: bytes, partial: Path) -> dict[str, Photo]:
+    """The photos of a packed file's split.json by their names in it; kept as `partial` until they are there."""
+    files.put(partial, split_json)
     try:
-        return Split.load(home / "split.json.partial")
+        split = Split.load(partial)
     except ColorlibError as error:
+        partial.unlink()
         raise tar.ArchiveError(str(error)) from None
+    return {f"photos/{photo.path}": photo for part in PARTS for photo in split.photos(part)}

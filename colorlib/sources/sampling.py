@@ -13,21 +13,23 @@ import math
 import random
 import re
 import statistics
+import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.sources import http, tar
 from colorlib.sources.journal import Journal
-from colorlib.sources.tar import BLOCK, Member
+from colorlib.sources.tar import BLOCK
 
 FIRST_PROBES = (8, 64)  # at least, at most: one for 200 photos
 NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
-TRIES = 3  # readings of a stretch or photo that comes damaged
+PHOTO = (".jpg", ".jpeg", ".jpe", ".jfif", ".png")  # how the names of photos end in published archives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,34 @@ class Extent:
 
 
 @dataclasses.dataclass(frozen=True)
+class Taken:
+    """A photo out of an archive, its content at byte `offset`. `copy` is the path of its plain rewriting, where it
+    needs one; `left_out` the reason why it is not kept, where it is not."""
+
+    name: str
+    size: int
+    sha256: str
+    offset: int
+    copy: str = ""
+    left_out: str = ""
+
+    @classmethod
+    def of(cls, member: tarfile.TarInfo, data: bytes, **what_came_of_it: str) -> "Taken":
+        return cls(member.name, member.size, hashlib.sha256(data).hexdigest(), member.offset_data, **what_came_of_it)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """What was taken, kept or left out, in the archive's order; where its classes lie, and the bytes at which they were
+    looked for; and how many bytes all runs read together."""
+
+    taken: list[Taken]
+    extents: list[Extent]
+    probes: list[int]
+    bytes_read: int
+
+
+@dataclasses.dataclass(frozen=True)
 class _Segment:
     """A part of a class that gives one stretch of `number` photos, of about `mean` bytes each in the archive."""
 
@@ -50,67 +80,100 @@ class _Segment:
     mean: float
 
 
-def sample(source, number: int, total: int, seed: int, keep: Callable, journal: Journal, progress=True) -> list[dict]:
+@dataclasses.dataclass(frozen=True)
+class _Member:
+    """A plain file of the archive: the bytes at which its header begins and the next one does."""
+
+    name: str
+    start: int
+    end: int
+
+
+Keep = Callable[[tarfile.TarInfo, bytes], Taken]
+
+
+def sample(
+    source: http.Source, number: int, total: int, seed: int, keep: Keep, journal_file: Path, progress: bool = True
+) -> Sample:
     """`number` of an archive's `total` photos, exactly; each class with its share, from several stretches of it.
 
-    keep: called with (member, content) of each photo, from several threads. It gives a dict that is remembered; if that
-    has "skipped", a reason why it is no photo, the next one takes its place. Returns the kept and the skipped in the
-    archive's order: dicts of name, size, start, offset and what `keep` gave.
+    keep: called with (member, content) of each photo, from several threads, such as `Taken.of`. Where what it gives is
+    left out, the next photo takes its place. Raises `ColorlibError` where the source knows no byte ranges or the
+    archive has too few photos, `tar.ArchiveError` where it is damaged.
     """
-    if source.ranges:
-        taken = _by_ranges(source, number, total, seed, keep, journal, progress)
-    else:
-        whole = f"{source.size / 1e9:.2f} GB"
-        print(f"{source.name}: the server ignores byte ranges, so all {whole} pass by once, to keep {number:,} photos.")
-        taken = _in_one_pass(source, number, total, seed, keep, journal, progress)
-    kept = sum("skipped" not in entry for entry in taken)
-    if kept != number:
+    require_ranges(source)
+    task = {"archive": source.name, "bytes": source.size, "number": number, "total": total, "seed": seed}
+    journal = Journal(journal_file, source, task)
+    found, probes = journal.once("classes", lambda: find_classes(source, total, progress))
+    extents = [Extent(**extent) for extent in found]
+    segments = _segments(extents, number)
+    with http.bar(total=round(sum(s.number * s.mean for s in segments)), desc=source.name, disable=not progress) as bar:
+
+        def take(segment):
+            name = f"{segment.number} from {segment.start}"
+            taken = [Taken(**photo) for photo in journal.once(name, lambda: _take(source, segment, seed, keep))]
+            bar.update(sum(BLOCK + tar.padded(photo.size) for photo in taken))
+            return taken
+
+        taken = _in_parallel(take, segments)
+        missing = number - sum(map(_kept, taken))
+        for i, segment in enumerate(segments):  # a class that has fewer than was thought leaves some to the others
+            if missing:
+                had = _kept(taken[i])
+                taken[i] = take(dataclasses.replace(segment, number=had + missing))
+                missing -= _kept(taken[i]) - had
+    if missing:
         raise ColorlibError(
-            f"{source.name} gave {kept:,} photos instead of {number:,} of {total:,}: not the published one."
+            f"{source.name} gave {number - missing:,} photos instead of {number:,} of {total:,}: not the published one."
         )
-    return sorted(taken, key=lambda entry: entry["start"])
+    in_order = sorted(itertools.chain(*taken), key=lambda photo: photo.offset)
+    return Sample(in_order, extents, probes, journal.bytes_read)
 
 
-def refetch(source, wanted: list, keep: Callable, progress=True) -> None:
-    """Read photos whose place is known (each with path, bytes, sha256, offset) by few ranges, or in one pass.
+def require_ranges(source: http.Source) -> None:
+    """Raise `ColorlibError` where the server would send everything for any small part."""
+    if not source.ranges:
+        raise ColorlibError(
+            f"{source.address}: the server ignores byte ranges, so that all {source.size / 1e9:.2f} GB would have to "
+            "come for a small part. Take another mirror, or a folder that holds the archive (the setting `mirror`)."
+        )
 
-    keep: called with (photo, content), verified by its SHA-256. Raises `ColorlibError` for one that comes wrong thrice.
+
+def refetch(source: http.Source, wanted: list, keep: Callable, progress: bool = True) -> None:
+    """Read photos whose place is known (each with path, bytes, sha256, offset) by few ranges.
+
+    keep: called with (photo, content), verified by its SHA-256. Raises `ColorlibError` for one that is another.
     """
-    runs = []
+    require_ranges(source)
+    stretches = []
     for photo in sorted(wanted, key=lambda photo: photo.offset):
-        if not 0 <= photo.bytes <= tar.LARGEST or photo.offset < 0:
-            raise ColorlibError(f"{source.name}: {photo.path} cannot be at byte {photo.offset:,} of split.json.")
-        near = runs and photo.offset - runs[-1][-1].offset - runs[-1][-1].bytes <= NEAR
-        if near or (runs and not source.ranges):
-            runs[-1].append(photo)
+        near = stretches[-1] if stretches else []
+        if 0 < len(near) < 2 * TOGETHER and photo.offset - near[-1].offset - near[-1].bytes <= NEAR:
+            near.append(photo)
         else:
-            runs.append([photo])
+            stretches.append([photo])
+    with http.bar(total=sum(p.bytes for p in wanted), desc=source.name, disable=not progress) as bar:
 
-    def read(run):
-        first, last = run[0].offset, run[-1].offset + run[-1].bytes
-        reader = tar.Reader(source.chunks(first, last), first)
-        for photo in run:
-            reader.skip(photo.offset - reader.position)
-            data, tries = reader.read(photo.bytes), 1
-            while hashlib.sha256(data).hexdigest() != photo.sha256:
-                if tries == TRIES:
-                    raise ColorlibError(
-                        f"{source.name}: {photo.path} is not the photo that split.json names. Try a mirror."
-                    )
-                data, tries = source.read(photo.offset, photo.offset + photo.bytes), tries + 1
-            keep(photo, data)
-            bar.update(len(data))
+        def read(stretch):
+            first = stretch[0].offset
+            data = source.read(first, stretch[-1].offset + stretch[-1].bytes)
+            for photo in stretch:
+                content = data[photo.offset - first :][: photo.bytes]
+                if hashlib.sha256(content).hexdigest() != photo.sha256:
+                    raise ColorlibError(f"{source.address}: {photo.path} is not what split.json says. {http.ADVICE}")
+                keep(photo, content)
+                bar.update(photo.bytes)
 
-    with http.bar(sum(photo.bytes for photo in wanted), 0, source.name, progress) as bar:
-        _in_parallel(read, runs)
+        _in_parallel(read, stretches)
 
 
-def find_classes(source, total: int, journal: Journal, progress=True) -> list[Extent] | None:
-    """Where each class (= folder) lies, or None if the archive is not in the order of its classes.
+def find_classes(source: http.Source, total: int, progress: bool = True) -> tuple[list[Extent], list[int]]:
+    """Where each class (= folder) lies, and the bytes at which was looked for that.
 
-    Between two neighbouring known members of different classes, the middle is probed, until no byte is unknown.
+    Between two neighbouring known members of different classes, the middle is probed, until no byte is unknown. An
+    archive that is not in the order of its classes is one extent, without a label.
     """
-    known = {source.size: Member("//", 0, source.size, source.size)}  # the end, as a member of no class
+    known, probed = {source.size: _Member("//", source.size, source.size)}, []  # the end, as a member of no class
     ceilings = {}  # from here on, there is no header up to the next known member
     window = tar.padded(source.size // total)  # about one photo
     least, most = FIRST_PROBES
@@ -118,27 +181,26 @@ def find_classes(source, total: int, journal: Journal, progress=True) -> list[Ex
     asked = [(start, start + step) for start in range(0, source.size, step)]
     with tqdm(desc=f"{source.name}: looking for classes", unit=" probes", disable=not progress, leave=False) as bar:
         while asked:
-            for found in _in_parallel(lambda gap: _probe(source, journal, *gap, window), asked):
+            for found in _in_parallel(lambda gap: _probe(source, *gap, window), asked):
                 known |= {member.start: member for member in found}
                 bar.update()
+            probed += [start for start, _ in asked]
             order = [known[start] for start in sorted(known)]
             labels = [label for label, _ in itertools.groupby(order, key=_label)]
             if len(set(labels)) < len(labels):
-                journal.add(in_order=False)
-                return None
+                print(f"{source.name} is not in the order of its classes: evenly spaced stretches are read.")
+                return [Extent("", 0, source.size, total)], probed
             asked = []
             for left, right in itertools.pairwise(order):
                 low, high = left.end, ceilings.get(left.end, right.start)
-                if low >= high or _label(left) == _label(right):
-                    continue
-                middle = low if high - low <= 2 * window else (low + high) // 2 // BLOCK * BLOCK
-                ceilings[low] = middle
-                asked.append((middle, high))
+                if low < high and _label(left) != _label(right):
+                    middle = low if high - low <= 2 * window else (low + high) // 2 // BLOCK * BLOCK
+                    ceilings[low] = middle
+                    asked.append((middle, high))
     classes = [list(group) for _, group in itertools.groupby(order, key=_label)][:-1]
-    return [
-        Extent(_label(group[0]), group[0].start, group[-1].end, count)
-        for group, count in zip(classes, _counts(classes, total), strict=True)
-    ]
+    counts = _counts(classes, total)
+    bounds = [(_label(group[0]), group[0].start, group[-1].end) for group in classes]
+    return [Extent(*bound, count) for bound, count in zip(bounds, counts, strict=True)], probed
 
 
 def largest_remainder(sizes: list[float], number: int) -> list[int]:
@@ -152,24 +214,9 @@ def largest_remainder(sizes: list[float], number: int) -> list[int]:
     return shares
 
 
-def _by_ranges(source, number, total, seed, keep, journal, progress):
-    extents = find_classes(source, total, journal, progress) if journal.in_order else None
-    if extents is None:
-        print(f"{source.name} is not in the order of its classes: evenly spaced stretches are read.")
-        extents = [Extent("", 0, source.size, total)]
-    segments = _segments(extents, number)
-    expected = round(sum(segment.number * segment.mean for segment in segments))
-    with http.bar(expected, 0, source.name, progress) as bar:
-
-        def take(segment):
-            return _take(source, segment, seed, keep, journal, bar)
-
-        missing = number - sum(_in_parallel(take, segments))
-        for segment in segments:  # a class that has fewer than was thought leaves some to the others
-            had = _kept(journal, segment)
-            if missing:
-                missing -= take(dataclasses.replace(segment, number=had + missing)) - had
-    return [entry for segment in segments for entry in journal.taken.get(segment.start, [])]
+def is_photo(name: str) -> bool:
+    """Whether a member is named like a JPEG or PNG file."""
+    return name.lower().endswith(PHOTO)
 
 
 def _segments(extents: list[Extent], number: int) -> list[_Segment]:
@@ -184,116 +231,57 @@ def _segments(extents: list[Extent], number: int) -> list[_Segment]:
     return segments
 
 
-def _take(source, segment: _Segment, seed: int, keep, journal: Journal, bar) -> int:
-    """Keep the segment's number of photos, from a seeded byte on and around its end. Returns how many it has then."""
+def _take(source: http.Source, segment: _Segment, seed: int, keep: Keep) -> list[Taken]:
+    """The segment's number of photos, from a seeded byte on and around its end, and those left out on the way."""
     begin = segment.start + int(random.Random(f"{seed} {segment.start}").random() * (segment.stop - segment.start))
     begin = max(segment.start, begin // BLOCK * BLOCK)
-    for tries in itertools.count(1):
-        try:
-            for low, high in ((begin, segment.stop), (segment.start, begin)):
-                _take_between(source, low, high, segment, keep, journal, bar)
-            return _kept(journal, segment)
-        except tar.ArchiveError:
-            if tries == TRIES:  # it came damaged every time, so it is
-                raise
+    taken = []
+    for start, stop in ((begin, segment.stop), (segment.start, begin)):
+        if missing := segment.number - _kept(taken):
+            for member, data in _stretch(source, start, stop, segment.mean, missing):
+                taken.append(keep(member, data))
+                if _kept(taken) == segment.number:
+                    break
+    return taken
 
 
-def _take_between(source, low, high, segment, keep, journal, bar):
-    done = [entry for entry in journal.taken.get(segment.start, []) if low <= entry["start"] < high]
-    missing = segment.number - _kept(journal, segment)
-    position = done[-1]["offset"] + tar.padded(done[-1]["size"]) if done else low
-    if missing <= 0 or position >= high:
-        return
-    first, more = round(segment.mean * (1.03 * missing + 1)), round(segment.mean)
-    reader = tar.Reader(source.ahead(position, tar.padded(first), tar.padded(more)), position)
-    if not done and not _synchronize(reader, high):
-        return
-    for member in tar.members(reader, source.name, source.size):
-        if member.start >= high:
-            return
-        if not is_photo(member):
-            continue
-        entry = _keep(source, member, tar.content(reader, member, source.name), keep)
-        journal.add(segment=segment.start, **entry)
-        bar.update(member.end - member.start)
-        missing -= "skipped" not in entry
-        if not missing:
-            return
+def _stretch(source: http.Source, start: int, stop: int, mean: float, number: int):
+    """Photos whose headers lie in [start, stop), and their contents; about `number` of `mean` bytes come at once."""
+    file = tar.RangeFile(source, start, tar.padded(round(mean * (1.03 * number + 1))), tar.padded(round(mean)))
+    while start < stop and not tar.parse(file.read(BLOCK)):
+        start += BLOCK
+    if start < stop:
+        file.seek(start)
+        for member, data in tar.members(file, source.name, lambda member: member.offset < stop):
+            if member.offset >= stop:
+                return
+            if is_photo(member.name):
+                yield member, data
 
 
-def _in_one_pass(source, number, total, seed, keep, journal, progress):
-    """Every so many-th member of the archive as it passes by: exact, and within one photo of every class's share."""
-    known = {entry["start"]: entry for entry in journal.taken.get("pass", [])}
-    phase, owed = random.Random(seed).randrange(total), 0
-    with http.bar(source.size, 0, source.name, progress) as bar:
-        reader = tar.Reader(source.chunks(0, source.size))
-        for i, member in enumerate(filter(is_photo, tar.members(reader, source.name, source.size))):
-            bar.update(member.start - bar.n)
-            owed += ((i + 1) * number + phase) // total - (i * number + phase) // total
-            if owed and member.start not in known:
-                entry = _keep(source, member, tar.content(reader, member, source.name), keep)
-                known[member.start] = journal.add(segment="pass", **entry)
-            if owed and "skipped" not in known[member.start]:
-                owed -= 1
-    return list(known.values())
+def _kept(taken: list[Taken]) -> int:
+    return sum(not photo.left_out for photo in taken)
 
 
-def _keep(source, member: Member, data: bytes, keep) -> dict:
-    """What `keep` says of a photo; one that it refuses is read once more, in case it came damaged."""
-    entry = dataclasses.asdict(member) | keep(member, data)
-    if "skipped" in entry and source.ranges:
-        again = source.read(member.offset, member.offset + member.size)
-        return dataclasses.asdict(member) | keep(member, again)
-    return entry
-
-
-def _kept(journal: Journal, segment: _Segment) -> int:
-    return sum("skipped" not in entry for entry in journal.taken.get(segment.start, []))
-
-
-def _synchronize(reader: tar.Reader, high: int) -> bool:
-    """Go on to the first header, if there is one before byte `high`. Returns whether there is."""
-    data = b""
-    while (at := tar.find_header(data)) is None and reader.position + len(data) < high + BLOCK:
-        before, data = len(data), reader.peek(len(data) + 8 * BLOCK)
-        if len(data) == before:
-            return False
-    if tar.has_damaged_header(data[:at]):
-        raise tar.ArchiveError(f"The header of a member after byte {reader.position:,} has a wrong checksum.")
-    reader.skip(at or 0)
-    return at is not None and reader.position < high
-
-
-def _probe(source, journal: Journal, start: int, stop: int, window: int) -> list[Member]:
+def _probe(source: http.Source, start: int, stop: int, window: int) -> list[_Member]:
     """The members whose headers lie in a window at `start`, or if none does, the first one before `stop`."""
-    key = f"{start} {stop}"
-    if key not in journal.probes:
-        found, last = [], min(stop, source.size)  # no header that starts there or later is looked for
-        window = last - start if last - start <= 2 * window else window
-        for _ in range(TRIES):
-            data = b""
-            while (at := tar.find_header(data)) is None and start + len(data) < last:
-                data += source.read(start + len(data), min(start + len(data) + window, last) + BLOCK)
-            if not tar.has_damaged_header(data):
-                break
-        while at is not None and (info := tar.parse(data[at : at + BLOCK])):
-            if info.isreg():
-                found.append([info.name, info.size, start + at, start + at + BLOCK])
-            at += BLOCK + tar.padded(0 if info.isdir() else info.size)
-        journal.add(probe=key, members=found)
-    return journal.probes[key]
+    found, data, last = [], b"", min(stop, source.size)  # no header that starts there or later is looked for
+    window = last - start if last - start <= 2 * window else window
+    while (at := tar.find_header(data)) is None and start + len(data) < last:
+        data += source.read(start + len(data), min(start + len(data) + window, last) + BLOCK)
+    while at is not None and (header := tar.parse(data[at : at + BLOCK])):
+        end = at + BLOCK + tar.padded(header.size)
+        if header.isreg():
+            found.append(_Member(header.name, start + at, start + end))
+        at = end
+    return found
 
 
-def is_photo(member: Member) -> bool:
-    """Whether a member is named like a JPEG or PNG file."""
-    return member.name.lower().endswith((".jpg", ".jpeg", ".jpe", ".jfif", ".png"))
-
-
-def _label(member: Member) -> str:
+def _label(member: _Member) -> str:
     return member.name.rpartition("/")[0]
 
 
-def _counts(classes: list[list[Member]], total: int) -> list[float]:
+def _counts(classes: list[list[_Member]], total: int) -> list[float]:
     """How many photos each class has: exactly by their numbers, if these add up to `total`; otherwise by their bytes.
 
     A class's bytes over the mean size of its known members is a rough count. What the rough counts differ by more than
@@ -305,9 +293,8 @@ def _counts(classes: list[list[Member]], total: int) -> list[float]:
         if sum(exact) == total:
             return exact
     sizes = [[member.end - member.start for member in group] for group in classes]
-    rough = [
-        (group[-1].end - group[0].start) / statistics.mean(size) for group, size in zip(classes, sizes, strict=True)
-    ]
+    lengths = [group[-1].end - group[0].start for group in classes]
+    rough = [length / statistics.mean(size) for length, size in zip(lengths, sizes, strict=True)]
     mean = statistics.mean(rough)
     noise = statistics.mean(
         (count * statistics.pstdev(size) / statistics.mean(size)) ** 2 / len(size)

@@ -1,4 +1,4 @@
-"""Three percent of Places365: bytes read for each byte kept, fairness, time, a hostile archive, and kills.
+"""Three percent of Places365: bytes read for each byte kept, fairness, time, and kills.
 
 The archive has the published size and shape, 26 GB, and is made up by a local server as it is asked for, which sends
 100 MB a second at most, as a fast line does. Fairness is measured on the MiniPlaces photos in ../shared, where they
@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import pickle
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 import made_up  # noqa: E402
 from server import Server  # noqa: E402
 
-from colorlib import ColorlibError, lab, settings, sources  # noqa: E402
+from colorlib import lab, settings, sources  # noqa: E402
 from colorlib.sources import http, published, sampling, tar  # noqa: E402
 
 MINIPLACES = TESTS.parents[1] / "shared" / "photos" / "miniplaces-train.tar"
@@ -101,12 +100,13 @@ def places365(folder):
 def histograms(path):
     """Of each photo of an archive: its name and its counts of ab colors, in bins of 8 units, of every 2nd pixel."""
     names, counts = [], []
-    for member, data in tar.read(http.Source(path).chunks(0, 1 << 60), path.name):
-        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[::2, ::2].astype(np.float32) / 255
-        ab = np.asarray(lab.rgb_to_lab(pixels))[..., 1:].reshape(-1, 2)
-        bins = np.clip(np.round(ab / 8).astype(int) + 16, 0, 32)
-        names.append(member.name)
-        counts.append(np.bincount(bins[:, 0] * 33 + bins[:, 1], minlength=33 * 33).astype(np.int32))
+    with path.open("rb") as file:
+        for member, data in tar.members(file, path.name):
+            pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[::2, ::2].astype(np.float32) / 255
+            ab = np.asarray(lab.rgb_to_lab(pixels))[..., 1:].reshape(-1, 2)
+            bins = np.clip(np.round(ab / 8).astype(int) + 16, 0, 32)
+            names.append(member.name)
+            counts.append(np.bincount(bins[:, 0] * 33 + bins[:, 1], minlength=33 * 33).astype(np.int32))
     return names, np.stack(counts)
 
 
@@ -127,12 +127,11 @@ def fairness(folder, fraction=0.03, seeds=20):
     with Server({"miniplaces.tar": MINIPLACES}) as server:
         for seed in range(1, seeds + 1):
             source = http.Source(server.url + "miniplaces.tar")
-            journal = sampling.Journal(folder / f"journal-{seed}", source, {})
-            taken = sampling.sample(source, number, total, seed, lambda *photo: {}, journal, progress=False)
-            journal.close()
-            found = Counter(entry["name"].rpartition("/")[0] for entry in taken)
+            journal, keep = folder / f"journal-{seed}", sampling.Taken.of
+            taken = sampling.sample(source, number, total, seed, keep, journal, progress=False).taken
+            found = Counter(photo.name.rpartition("/")[0] for photo in taken)
             off.append(max(abs(found[label] - fraction * count) for label, count in per_class.items()))
-            distances.append(distance(counts[[index[entry["name"]] for entry in taken]].sum(0), whole))
+            distances.append(distance(counts[[index[photo.name] for photo in taken]].sum(0), whole))
     figure(f"miniplaces: photos off a class's share, worst of {seeds} seeds", max(off), at_most=1)
     figure("miniplaces: ab distance to the whole, seed 1", distances[0], at_most=round(limit, 4))
     figure("miniplaces: median ab distance of the seeds", float(np.median(distances)))
@@ -165,8 +164,7 @@ def kills(folder, number):
     (folder / "recipes").write_bytes(pickle.dumps(recipes))
     moments, done, same, finished, seconds, expected = random.Random(0), 0, 0, 0, 4.0, None
     while done < number:
-        how = "ignored" if finished % 3 == 2 else "honored"
-        with Server(files, ranges=how, delay=0.005) as server:
+        with Server(files, delay=0.005) as server:
             home = folder / f"{finished}"
             places = [folder / "recipes", server.url, home / "data", home / "drive"]
             killed_before = done
@@ -196,66 +194,12 @@ def kills(folder, number):
     figure("of these with other files than an undisturbed run", finished - 1 - same, exactly=0)
 
 
-class Empty:
-    """An archive of so many empty members, made up by slices."""
-
-    def __init__(self, number, name):
-        self.header, self.length = made_up.tar({name: b""})[:512], 512 * number + 1024
-        self.end = 512 * number
-
-    def __len__(self):
-        return self.length
-
-    def __getitem__(self, stretch):
-        start, stop, _ = stretch.indices(self.length)
-        first = start // 512
-        data = self.header * (-(-min(stop, self.end) // 512) - first)
-        return data[start - 512 * first :][: stop - start].ljust(stop - start, b"\0")
-
-
-def read_empty(pipe, number, how):
-    """Reads so many empty members; tells what came of it, and the height of this process's memory."""
-    if how == "read":
-        archive, step = Empty(number, "top/empty.jpg"), 1 << 20
-        chunks = (archive[start : start + step] for start in range(0, len(archive), step))
-        pipe.send(f"{sum(1 for _ in tar.read(chunks, 'a.tar', wanted=()))} members")
-    else:
-        archive = Empty(number, "top/empty.txt" if how == "ignored" else "top/empty.jpg")
-        with Server({"a.tar": archive}, ranges=how) as server, tempfile.TemporaryDirectory() as folder:
-            source = http.Source(server.url + "a.tar")
-            log = sampling.Journal(Path(folder) / "journal", source, {})
-            try:
-                sampling.sample(source, 100, number, 1, lambda *photo: {"skipped": "empty"}, log, progress=False)
-            except ColorlibError as error:
-                pipe.send(str(error))
-            log.close()
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
-
-
-def hostile(folder, number=1_000_000):
-    """A million empty members: memory stays flat, and nobody waits for ever."""
-    for how in ("read", "ignored", "honored"):
-        heights, seconds = [], 0.0
-        for count in (1000, number):
-            ours, theirs = multiprocessing.Pipe()
-            before = time.perf_counter()
-            process = multiprocessing.get_context("spawn").Process(target=read_empty, args=(theirs, count, how))
-            process.start()
-            said, height = ours.recv(), ours.recv()
-            process.join()
-            seconds = time.perf_counter() - before
-            heights.append(height)
-        print(f"{how}: {said}", file=sys.stderr)
-        figure(f"{number:,} empty members, {how}: megabytes more than for 1,000", heights[1] - heights[0], at_most=16)
-        figure(f"{number:,} empty members, {how}: seconds", seconds)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--only", choices=("places365", "fairness", "hostile", "kills"), help="one of them alone")
+    parser.add_argument("--only", choices=("places365", "fairness", "kills"), help="one of them alone")
     chosen = parser.parse_args()
-    parts = {"places365": places365, "fairness": fairness, "hostile": hostile}
+    parts = {"places365": places365, "fairness": fairness}
     parts["kills"] = lambda folder: kills(folder, chosen.kills)
     for name, part in parts.items():
         if chosen.only in (None, name):
