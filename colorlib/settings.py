@@ -1,6 +1,7 @@
 """The settings of a run and their named profiles: the only reader of `COLORLIB_*` environment variables."""
 
 import dataclasses
+import hashlib
 import math
 import os
 import typing
@@ -72,6 +73,14 @@ class Settings:
     checkpoint_steps: int = 0  # 0: by minutes alone
     distribute: str = "none"  # "none" or "mirrored" (all GPUs of one machine)
     seed: int = 1
+
+    @property
+    def data_name(self) -> str:
+        """The data set's name. A folder of photos has six digits of its path's checksum in it: no two share a name."""
+        if self.data in DATA_SETS:
+            return self.data
+        folder = Path(self.data).expanduser().resolve()
+        return f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:6]}"
 
     def backbone_of(self, model: str) -> str:
         """The backbone of one of `MODELS`."""

@@ -370,7 +370,7 @@ def test_free_space_is_checked_for_a_shared_split_and_for_a_packed_file(tmp_path
     for folder, keep in (("second", None), ("third", drive)):
         with pytest.raises(ColorlibError, match=r"needs .* GB free"):
             prepare(tmp_path / folder, server, keep_folder=keep)
-    assert not (tmp_path / "third").exists()
+    assert not (tmp_path / "third" / "places365").exists()
     assert (drive / "places365-0.2-seed1.tar").exists()
 
 
