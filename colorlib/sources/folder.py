@@ -145,7 +145,9 @@ def _read_all(wanted: list[Photo], folder: Path, read_at: Path, home: Path, stat
         return Reading(dataclasses.replace(splits.describe(path, data, photo.label), copy=copy), has_color)
 
     with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
-        bar = tqdm(pool.map(read, wanted), f"Reading {folder.name}", len(wanted), unit=" photos", disable=not progress)
+        bar = tqdm(
+            pool.map(read, wanted), f"Reading {folder.name}", len(wanted), False, unit=" photos", disable=not progress
+        )
         return {photo.path: reading for photo, reading in zip(wanted, bar, strict=True)}
 
 

@@ -144,12 +144,12 @@ def describe(path: str, data: bytes, label: str = "") -> Photo:
 def plain_copy(home: Path, path: str, data: bytes) -> str:
     """Where a photo's plain RGB rewriting was written, relative to `home`; "" if it is a plain one as it stands.
 
-    The copy is named by a hash of the photo's path: short, ASCII, and nowhere else. Raises `photos.PhotoError` if the
-    bytes are no photo.
+    A name that is no UTF-8 is none that TensorFlow could open, so that such a photo gets a copy, too. Copies are named
+    by a hash of the photo's path: short, ASCII, and nowhere else. Raises `photos.PhotoError` if the bytes are no photo.
     """
     from colorlib.sources import photos  # here, so that NumPy is loaded for photos alone
 
-    if photos.is_plain(data):
+    if photos.is_plain(data) and photos.shown(path) == path:
         return ""
     file = io.BytesIO()
     photos.read(data).save(file, "PNG")
@@ -202,7 +202,8 @@ def divide(candidates: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
         below = photo.path.split("/")[shared:-1]
         part = PART_OF_FOLDER.get("".join(below[:1]).lower()) if named else "train"
         if part:
-            parts[part].append(dataclasses.replace(photo, label="/".join(below[1:] if named else below)))
+            label = "/".join(below[1:] if named else below).encode(errors="surrogateescape").decode(errors="replace")
+            parts[part].append(dataclasses.replace(photo, label=label))
     missing = [part for part in PARTS if not parts[part]]
     whole = len(parts["train"])
     if whole < 1 + len(missing):

@@ -290,15 +290,22 @@ def test_a_subfolder_called_train_is_a_class_unless_val_or_test_is_there(tmp_pat
 
 def test_names_that_are_no_utf_8_are_split_saved_and_shown(tmp_path, capsys):
     mine = put(tmp_path / "mine", [f"{i}.jpg" for i in range(30)])
-    for name in (b"caf\xe9.jpg", b"caf\xe8/turned.jpg", b"broken\xff.jpg"):
+    named = {b"caf\xe9.jpg": made_up.jpeg(50), b"caf\xe8/turned.jpg": ODD["turned.jpg"], b"broken\xff.jpg": b"no photo"}
+    for name, data in named.items():
         path = mine / os.fsdecode(name)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"no photo" if b"broken" in name else ODD["turned.jpg"])
+        path.write_bytes(data)
     split = prepare(tmp_path, mine)
     assert Split.load(split.home / "split.json") == split
     paths = {os.fsencode(photo.path) for part in PARTS for photo in split.photos(part)}
     assert {b"caf\xe9.jpg", b"caf\xe8/turned.jpg"} < paths
-    assert all(Path(path).exists() for part in PARTS for path in split.paths(part))
+    for path in (path for part in PARTS for path in split.paths(part)):
+        path.encode()  # TensorFlow opens no others
+        assert Path(path).exists()
+    assert all(photo.label.encode() is not None for part in PARTS for photo in split.photos(part))
+    (photo,) = [photo for part in PARTS for photo in split.photos(part) if photo.path == os.fsdecode(b"caf\xe9.jpg")]
+    copy, original = (np.asarray(Image.open(path)) for path in (split.path_of(photo), mine / photo.path))
+    np.testing.assert_array_equal(copy, original)
     capsys.readouterr().out.encode()  # can be printed anywhere
     assert prepare(tmp_path, mine) == split
 
