@@ -137,8 +137,8 @@ counts = {part: Counter(photo.label for photo in split.photos(part)) for part in
 figures.photos_per_class(counts)
 
 # %% [markdown]
-# In the sample, no class is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
-# photograph were in train *and* in test, the test would only ask whether the model remembers that photograph.
+# No scene is in two parts. In the sample, photos of one monument or one animal were put on the same side by hand. If
+# views of one scene were in train *and* in test, the test would only ask whether the model remembers that scene.
 #
 # In Places365, the archives of validation and test photos have no class folders. The classes of the validation photos
 # come from a published list. Those of the test photos were never published: all of them count as one, without a name,

@@ -69,18 +69,8 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     if is_new := split is None:
         if on_drive:
             files.require_space(home, round(1.3 * fraction * sum(size for size, _ in states.values())), folder.name)
-        listed = [Photo(path, 0, "", path.rpartition("/")[0]) for path in states]
-        chosen = splits.stratified(listed, round(fraction * len(listed)), f"{settings.seed}")
-        parts = splits.divide(chosen, settings.seed)
-        wanted = [photo for part in PARTS for photo in parts[part]]
-        readings = _read_all(wanted, folder, read_at, home, states, progress)
-        _check(folder, readings)
-        skipped = tuple((path, reading.reason) for path, reading in readings.items() if not reading.photo)
-        parts = {part: tuple(filter(None, (readings[p.path].photo for p in parts[part]))) for part in PARTS}
-        if not all(parts.values()):
-            raise ColorlibError(f"The folder {folder} has too few photos: a part of the split is left without any.")
-        name = settings.data if is_imagenet else folder.name
-        split = Split(name, read_at, home, **parts, skipped=skipped, made_with=made_with)
+        name = settings.data if is_imagenet else photos.shown(folder.name)
+        split = _made(name, folder, read_at, home, states, made_with, progress)
         split.save()
     if pack and (is_new or not pack.exists()):
         packs.save(split, pack, progress)
@@ -91,9 +81,10 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
 
 def _report(split: Split, listed: list[str], found: photos.Found) -> None:
     """Say which of a folder's photos and files are not in its split, and why."""
-    if named := splits.part_folders(listed)[1]:
+    named = splits.part_folders(listed)[1]
+    if named and split.made_with["fraction"] == 1:
         outside = len(listed) - len(split.skipped) - sum(len(split.photos(part)) for part in PARTS)
-        print(f"  its folders {', '.join(sorted(named))} are its parts; {outside:,} photos are left out")
+        print(f"  its folders {', '.join(sorted(named))} are its parts; {outside:,} photos elsewhere are left out")
     for path, reason in split.skipped:
         print(f"  skipped {photos.shown(path)}: {reason}")
     if found.left_out:
@@ -107,8 +98,8 @@ def _listed(folder: Path) -> tuple[photos.Found, dict[str, tuple[int, float]]]:
         states = {path.relative_to(folder).as_posix(): _size_and_time(path) for path in found.photos}
     if len(states) < FEWEST:
         raise ColorlibError(
-            f"The folder {folder} holds {len(states) or 'no'} photos, too few to learn from, to validate and to test: "
-            f"{FEWEST} are the least, some hundred are a start. {found}"
+            f"The folder {photos.shown(folder)} holds {len(states) or 'no'} photos, too few to learn from, to validate "
+            f"and to test: {FEWEST} are the least, some hundred are a start. {found}"
         )
     return found, states
 
@@ -120,6 +111,21 @@ def _size_and_time(path: Path) -> tuple[int, float]:
         return state.st_size, state.st_mtime
     except OSError:
         return 0, 0.0
+
+
+def _made(name: str, folder: Path, read_at: Path, home: Path, states: dict, made_with: dict, progress: bool) -> Split:
+    """The photos of a folder divided into parts and read. Raises `ColorlibError` if one is left without any."""
+    listed = [Photo(path, 0, "", path.rpartition("/")[0]) for path in states]
+    chosen = splits.stratified(listed, round(made_with["fraction"] * len(listed)), f"{made_with['seed']}")
+    parts = splits.divide(chosen, made_with["seed"])
+    wanted = [photo for part in PARTS for photo in parts[part]]
+    readings = _read_all(wanted, folder, read_at, home, states, progress)
+    _check(folder, readings)
+    skipped = tuple((path, reading.reason) for path, reading in readings.items() if not reading.photo)
+    parts = {part: tuple(filter(None, (readings[p.path].photo for p in parts[part]))) for part in PARTS}
+    if empty := [part for part in PARTS if not parts[part]]:
+        raise ColorlibError(f"{photos.shown(folder)} has too few photos: none that can be read is left for {empty[0]}.")
+    return Split(name, read_at, home, **parts, skipped=skipped, made_with=made_with)
 
 
 def _read_all(wanted: list[Photo], folder: Path, read_at: Path, home: Path, states: dict, progress: bool):
@@ -145,23 +151,20 @@ def _read_all(wanted: list[Photo], folder: Path, read_at: Path, home: Path, stat
         return Reading(dataclasses.replace(splits.describe(path, data, photo.label), copy=copy), has_color)
 
     with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
-        bar = tqdm(
-            pool.map(read, wanted), f"Reading {folder.name}", len(wanted), False, unit=" photos", disable=not progress
-        )
+        results = pool.map(read, wanted)
+        bar = tqdm(results, "Reading photos", len(wanted), False, unit=" photos", disable=not progress)
         return {photo.path: reading for photo, reading in zip(wanted, bar, strict=True)}
 
 
 def _check(folder: Path, readings: dict[str, Reading]) -> None:
     """Say how many photos have no color. Raises `ColorlibError` if nine tenths have none, or a tenth cannot be read."""
     skipped = [(photos.shown(path), reading.reason) for path, reading in readings.items() if not reading.photo]
-    splits.check_skipped(f"the folder {folder}", skipped, len(readings))
+    splits.check_skipped(f"the folder {photos.shown(folder)}", skipped, len(readings))
     total = len(readings) - len(skipped)
     if gray := sum(not reading.has_color for reading in readings.values() if reading.photo):
         print(f"  {gray:,} of {total:,} photos have no color")
     if gray > GRAY_AT_MOST * total:
-        raise ColorlibError(
-            f"{gray:,} of {total:,} photos of the folder {folder} have no color to learn from: give some."
-        )
+        raise ColorlibError(f"{gray:,} of {total:,} photos of {photos.shown(folder)} have no color to learn from.")
 
 
 def _has_color(path: Path) -> bool:

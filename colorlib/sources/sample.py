@@ -1,6 +1,8 @@
 """The sample: some 140 freely licensed photographs that come with the project, in `data/sample`. No network.
 
-The folder is part of the repository (`data/README.md` says whose photos they are) and never written to by running.
+The folder is part of the repository (`data/README.md` says whose photos they are) and never written to by running. Its
+split.json is a `Split` like any other: Split("sample", FOLDER / "photos", FOLDER, train, validation, test).save(), each
+part a tuple of describe(file name, its bytes, class).
 """
 
 import dataclasses
