@@ -89,14 +89,22 @@ else:
 # %% [markdown]
 # Here are some of them:
 
+
 # %%
-chosen = [
-    photo
-    for part in ("train", "validation", "test")
-    for photo in split.photos(part)[:: max(1, len(split.photos(part)) // 4)][:4]
-]
-images = [np.asarray(Image.open(split.path_of(photo)).convert("RGB")) for photo in chosen]
-figures.photo_row(images, [photo.label for photo in chosen])
+def contact_sheet(split, parts):
+    """Eight photos of each part, spread evenly over it, with their classes; made small as they are read."""
+    images, titles = [], []
+    for part in parts:
+        photos = split.photos(part)
+        for photo in photos[:: max(1, len(photos) // 8)][:8]:
+            with Image.open(split.path_of(photo)) as image:
+                image.thumbnail((320, 320))
+                images.append(np.asarray(image.convert("RGB")))
+            titles.append(photo.label.rpartition("/")[2][:16])
+    return figures.photo_row(images, titles)
+
+
+contact_sheet(split, ("train", "validation", "test"))
 
 # %% [markdown]
 # The paper shows such samples of three data sets, as its Figures 1 to 3. Here are those that this machine has.
@@ -104,20 +112,21 @@ figures.photo_row(images, [photo.label for photo in chosen])
 # use a copy of your own.)
 
 # %%
+import dataclasses
+
 from colorlib.sources.splits import Split
 from IPython.display import display
 
 published = {"places365": "Fig. 1", "places365-val": "Fig. 1", "food101": "Fig. 2", "imagenet": "Fig. 3"}
 for name, number in published.items():
-    if not (file := settings.data_folder / name / "split.json").exists():
+    files = [settings.data_folder / home / "split.json" for home in (name, f"{name}-made")]
+    if not (made := [file for file in files if file.exists()]):
         print(f"{number}, {name}: not on this machine")
         continue
-    theirs = Split.load(file)
-    some = [photo for photo in theirs.train if theirs.is_there(photo)]
-    some = some[:: max(1, len(some) // 8)][:8]
-    images = [np.asarray(Image.open(theirs.path_of(photo)).convert("RGB")) for photo in some]
+    theirs = Split.load(made[0])
+    there = tuple(photo for photo in theirs.train if theirs.is_there(photo))
     print(f"{number}, {name}:")
-    display(figures.photo_row(images, [photo.label for photo in some]))
+    display(contact_sheet(dataclasses.replace(theirs, train=there), ["train"]))
 
 # %% [markdown]
 # How many photos has each class?
@@ -128,8 +137,8 @@ counts = {part: Counter(photo.label for photo in split.photos(part)) for part in
 figures.photos_per_class(counts)
 
 # %% [markdown]
-# In the sample, no class is in two parts: each class is one photograph, cut into overlapping crops. If crops of one
-# photograph were in train *and* in test, the test would only ask whether the model remembers that photograph.
+# No scene is in two parts. In the sample, photos of one monument or one animal were put on the same side by hand. If
+# views of one scene were in train *and* in test, the test would only ask whether the model remembers that scene.
 #
 # In Places365, the archives of validation and test photos have no class folders. The classes of the validation photos
 # come from a published list. Those of the test photos were never published: all of them count as one, without a name,
@@ -149,25 +158,39 @@ figures.photos_per_class(counts)
 # photos at the most. Everything below happens on it, and works the same on the large one.
 
 # %%
+import re
+
 classes = {}
-for photo in split.train:
-    classes.setdefault(photo.label, []).append(photo)
+for photo in split.train:  # a name in the archive is short and has no letters but A to z
+    classes.setdefault(re.sub(r"[^A-Za-z0-9/_-]+", "_", photo.label)[:40] or "none", []).append(photo)
 if len(classes) < 4:  # photos without classes: four groups will do
     classes = {f"group_{i}": split.train[i::4] for i in range(4)}
 few = [(label, photo) for label in sorted(classes) for photo in classes[label][:60]][:240]
 print(f"{len(few)} photos of {', '.join(dict.fromkeys(label for label, _ in few))}")
 
 # %%
+import io
 import tarfile
 
+
+def small(path):
+    """A photo's file, made smaller where it is not as small as those of Places365."""
+    if path.stat().st_size <= 50_000:
+        return path.read_bytes()
+    file, image = io.BytesIO(), Image.open(path).convert("RGB")
+    image.thumbnail((256, 256))
+    image.save(file, "JPEG")
+    return file.getvalue()
+
+
+# %%
 folder = settings.data_folder / "lesson-01"
 folder.mkdir(parents=True, exist_ok=True)
 with tarfile.open(folder / "photos.tar", "w", format=tarfile.USTAR_FORMAT) as made:
-    for label, photo in few:
-        member = tarfile.TarInfo(f"photos/{label}/{split.path_of(photo).name}")
-        member.size = split.path_of(photo).stat().st_size
-        with split.path_of(photo).open("rb") as file:
-            made.addfile(member, file)
+    for number, (label, photo) in enumerate(few):
+        member, data = tarfile.TarInfo(f"photos/{label}/{number:08}.jpg"), small(split.path_of(photo))
+        member.size = len(data)
+        made.addfile(member, io.BytesIO(data))
 source = http.Source(folder / "photos.tar")
 print(f"{source.name}: {source.size:,} bytes")
 

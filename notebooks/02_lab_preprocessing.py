@@ -62,13 +62,19 @@ split = sources.prepare(settings)
 
 
 # %%
+def pixels_of(path, side):
+    photo = photos.read(path)
+    photo.thumbnail((side, side))  # a camera's twenty million pixels would take long
+    return np.asarray(photo)
+
+
 def colorfulness(path):
-    ab = lab.rgb_to_lab(np.asarray(photos.read(path)) / 255.0)[..., 1:]
+    ab = lab.rgb_to_lab(pixels_of(path, 320) / 255.0)[..., 1:]
     return np.hypot(ab[..., 0], ab[..., 1]).mean()
 
 
 path = max(split.paths("train")[:100], key=colorfulness)
-pixels = np.asarray(photos.read(path))
+pixels = pixels_of(path, 800)
 rgb = pixels / 255.0
 figures.photo_row([rgb])
 

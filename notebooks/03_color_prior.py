@@ -197,14 +197,19 @@ figures.ab_planes({f"v, λ = {settings.lambda_:g}": v}, width, "weight v")
 
 
 # %%
-def vivid(path):
-    ab = lab.rgb_to_lab(np.asarray(photos.read(path)) / 255.0)[..., 1:]
+def small(path):
+    photo = photos.read(path)
+    photo.thumbnail((480, 480))  # a camera's twenty million pixels would take long
+    return np.asarray(photo) / 255.0
+
+
+def vivid(image):
+    ab = lab.rgb_to_lab(image)[..., 1:]
     return np.mean(np.hypot(ab[..., 0], ab[..., 1]) > 30) > 0.1
 
 
 paths = split.paths("validation")[:200]
-chosen = [path for path in paths if vivid(path)][:3] or paths[:1]
-images = [np.asarray(photos.read(path)) / 255.0 for path in chosen]
+images = [small(path) for path in [path for path in paths if vivid(small(path))][:3] or paths[:1]]
 painted = [color_prior.weight_of(lab.split(lab.rgb_to_lab(image))[1]) for image in images]
 titles = [f"mean weight {weight.mean():.2f}" for weight in painted]
 figures.weights_on_photo(images, painted, titles)

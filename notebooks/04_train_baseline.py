@@ -292,7 +292,7 @@ assert own < floor, "the baseline has learned nothing: look at the curves"
 def table(part):
     first = batches.evaluation(split, part, settings).take(1 + 200 // settings.batch_size)
     L, ab = (np.concatenate(t)[:200] for t in zip(*first, strict=True))
-    answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, 25)])
+    answer = np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, -(-len(L) // 8))])
     order = np.argsort(((answer - ab) ** 2).mean(axis=(1, 2, 3)))
     chosen = {"best": order[0], "middle": order[len(order) // 2], "worst": order[-1]}
     rows = []

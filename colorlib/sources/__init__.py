@@ -1,25 +1,27 @@
 """Where photos come from. One door: `prepare(settings)` gives the `Split` of any data set."""
 
-import os
 from pathlib import Path
 
 import filelock
 
 from colorlib import ColorlibError
 from colorlib.settings import DATA_SETS, Settings
-from colorlib.sources import files, folder, published, sample
-from colorlib.sources.splits import PARTS, Photo, Split
+from colorlib.sources import files
+from colorlib.sources.splits import PARTS, Photo, Split, describe
 
-__all__ = ["PARTS", "Photo", "Split", "prepare"]
+__all__ = ["PARTS", "Photo", "Split", "describe", "prepare"]
 
 
 def prepare(settings: Settings, progress: bool = True) -> Split:
     """The split of `settings.data`, made or reused: the one door to every data set.
 
-    `settings.data` is "sample", "places365", "places365-val", "food101", "imagenet", or a folder of photos. Prints one
-    line of what was done. Raises `ColorlibError` for an unknown name, a folder without photos, too many photos that
-    cannot be read, a disk that is too small, and for bytes that cannot be had or are not the published ones.
+    `settings.data` is "sample", "places365", "places365-val", "food101", "imagenet", or a folder of photos. Prints
+    what was done. Another process that prepares the same data set is waited for. Raises `ColorlibError` for an unknown
+    name, a folder without photos, too many photos that cannot be read, a disk that is too small, and for bytes that
+    cannot be had or are not the published ones.
     """
+    from colorlib.sources import folder, published, sample  # here, so that NumPy is loaded for photos alone
+
     path = Path(settings.data).expanduser()
     if files.on_drive(settings.data_folder):
         raise ColorlibError(
@@ -28,26 +30,26 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         )
     if settings.data == "sample":
         return sample.prepare(settings)
-    if settings.data == "imagenet":
-        return folder.prepare(settings, folder.imagenet(settings), "imagenet", progress)
-    if settings.data in published.DATA_SETS:
-        with _locked(settings):
+    with files.disk_errors(path):
+        is_known = settings.data in DATA_SETS or path.is_dir()
+    if not is_known:
+        raise ColorlibError(
+            f"{settings.data!r} is no data set ({', '.join(DATA_SETS)}) and no folder of photos. Check the path; "
+            "unpack an archive first; on Colab, is Drive mounted?"
+        )
+    with _locked(settings):
+        if settings.data in published.DATA_SETS:
             return published.prepare(settings, progress)
-    if path.exists() or os.sep in settings.data or settings.data.startswith((".", "~")):
-        name = f"folder-{path.name}" if path.name in DATA_SETS else path.resolve().name
-        return folder.prepare(settings, path.resolve(), name, progress)
-    raise ColorlibError(
-        f"Unknown data set {settings.data!r}. Valid: {', '.join(DATA_SETS)}, or the path of a folder of photos."
-    )
+        return folder.prepare(settings, progress)
 
 
 def _locked(settings: Settings):
     """A context that has the data set's home alone: a second process waits, and then finds what the first one made."""
     with files.disk_errors(settings.data_folder):
         settings.data_folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(settings.data_folder / f".{settings.data}.lock")
+        lock = filelock.FileLock(settings.data_folder / f".{settings.data_name}.lock")
         try:
             return lock.acquire(timeout=0)
         except filelock.Timeout:
-            print(f"{settings.data} is being prepared by another program; waiting until it is done.")
+            print(f"{settings.data_name} is being prepared by another program; waiting until it is done.")
             return lock.acquire()

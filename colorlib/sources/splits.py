@@ -1,15 +1,16 @@
 """A split: which photographs of a data set are for training, validation and test, as a file that a class can share."""
 
-import base64
 import dataclasses
 import hashlib
 import io
-import itertools
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from colorlib import ColorlibError
-from colorlib.sources import files, photos, tar
+from colorlib.settings import Settings
+from colorlib.sources import files, tar
 from colorlib.sources.sampling import largest_remainder
 
 PARTS = ("train", "validation", "test")
@@ -40,7 +41,7 @@ class Photo:
 class Split:
     """The train, validation and test photographs of a data set.
 
-    `folder` holds the photos; `home`, data/<dataset>, holds split.json and what is computed from it. `skipped` are
+    `folder` holds the photos; `home` holds what is made from them: split.json, plain copies, the prior. `skipped` are
     (path, reason) of files that could not be read. `made_with` are the choices behind the split, such as its seed.
     """
 
@@ -88,37 +89,51 @@ class Split:
     def save(self) -> Path:
         """Write split.json into the split's home, whole or not at all. Returns its path.
 
-        Photos stand grouped by part, archive, folder and class, each a row [file name, bytes, SHA-256 in base64,
-        offset, copy], so that 65,000 photos fit into about 6 MB.
+        JSON in ASCII, a photo a line in the order of `columns`: about 180 bytes each, 12 MB for 65,000 photos. Bytes
+        of a file name that are no UTF-8 survive as Python's surrogate escapes.
         """
         inside = self.folder.is_relative_to(self.home)
-        document = {
-            "dataset": self.dataset,
-            "folder": self.folder.relative_to(self.home).as_posix() if inside else str(self.folder),
-            "made_with": self.made_with,
-            "skipped": self.skipped,
-            **{part: [_to_group(key, rows) for key, rows in _grouped(self.photos(part))] for part in PARTS},
-        }
-        files.put(self.home / "split.json", json.dumps(document, separators=(",", ":")).encode())
+        folder = self.folder.relative_to(self.home).as_posix() if inside else str(self.folder)
+        header = {"dataset": self.dataset, "folder": folder, "made_with": self.made_with, "skipped": self.skipped}
+        lines = [json.dumps(header | {"columns": [field.name for field in dataclasses.fields(Photo)]})[:-1]]
+        for part in PARTS:
+            rows = (json.dumps(dataclasses.astuple(photo)) for photo in self.photos(part))
+            lines.append(f'"{part}": [\n' + ",\n".join(rows) + "\n]")
+        files.put(self.home / "split.json", (",\n".join(lines) + "}\n").encode("ascii"))
         return self.home / "split.json"
 
     @classmethod
     def load(cls, path: Path) -> "Split":
-        """Read a split.json. Raises `ColorlibError` where it is not one."""
+        """Read a split.json. Raises `ColorlibError` where it is not one, or one of another version."""
         path = Path(path)
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            parts = {part: tuple(itertools.chain.from_iterable(map(_from_group, document[part]))) for part in PARTS}
-            skipped = tuple((name, reason) for name, reason in document["skipped"])
-            folder = (path.parent / document["folder"]).resolve()
-            return cls(
-                document["dataset"], folder, path.parent, **parts, skipped=skipped, made_with=document["made_with"]
-            )
+            document = json.loads(path.read_bytes())
+            columns = document.pop("columns")
+            for part in PARTS:
+                document[part] = tuple(Photo(**dict(zip(columns, row, strict=True))) for row in document[part])
+            document["skipped"] = tuple((name, reason) for name, reason in document["skipped"])
+            document["folder"] = (path.parent / document["folder"]).resolve()
+            return cls(home=path.parent, **document)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ColorlibError(
                 f"{path.parent.name}/{path.name} is not a split that this version can read ({error!r}). "
                 "Delete it to make a new one, or get it again from whoever shared it."
             ) from None
+
+
+def home_of(settings: Settings, folder: Path) -> Path:
+    """Where what is made from the photos in `folder` lies: `data_folder`/`data_name`, and never among the photos.
+
+    Raises `ColorlibError` where `folder` holds a folder that is written to: what stands there would be read as photos.
+    """
+    for written in (settings.data_folder, settings.results_folder, settings.keep_folder):
+        if written and written.is_relative_to(folder):
+            raise ColorlibError(
+                f"The folder of photos {folder} holds {written}, where this project writes: that would be read as "
+                "photos. Give a folder that holds photos alone, or set `data_folder` and `results_folder` elsewhere."
+            )
+    home = settings.data_folder / settings.data_name
+    return home.with_name(f"{home.name}-made") if home.is_relative_to(folder) else home
 
 
 def describe(path: str, data: bytes, label: str = "") -> Photo:
@@ -129,14 +144,18 @@ def describe(path: str, data: bytes, label: str = "") -> Photo:
 def plain_copy(home: Path, path: str, data: bytes) -> str:
     """Where a photo's plain RGB rewriting was written, relative to `home`; "" if it is a plain one as it stands.
 
-    Raises `photos.PhotoError` if the bytes are no photo.
+    A name that is no UTF-8 is none that TensorFlow could open, so that such a photo gets a copy, too. Copies are named
+    by a hash of the photo's path: short, ASCII, and nowhere else. Raises `photos.PhotoError` if the bytes are no photo.
     """
-    if photos.is_plain(data):
+    from colorlib.sources import photos  # here, so that NumPy is loaded for photos alone
+
+    if photos.is_plain(data) and photos.shown(path) == path:
         return ""
     file = io.BytesIO()
     photos.read(data).save(file, "PNG")
-    files.put(home / "rewritten" / f"{path}.png", file.getvalue())
-    return f"rewritten/{path}.png"
+    copy = f"rewritten/{_hash(path).hex()[:32]}.png"
+    files.put(home / copy, file.getvalue())
+    return copy
 
 
 def store(home: Path, name: str, data: bytes, archive: str) -> str:
@@ -160,25 +179,30 @@ def check_skipped(name: str, skipped: list[tuple[str, str]], total: int) -> None
         )
 
 
-def divide(found: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
-    """Photos by part: by train, val (or validation) and test subfolders where there are any.
+def part_folders(paths: Iterable[str]) -> tuple[int, set[str]]:
+    """How many folders all paths share, and which of those below are parts: "train", "val" or "validation", "test".
+
+    None are, unless train is there *and* one of the others: "Train" beside "Rome" and "Beach" is a class like them.
+    """
+    folders = [path.split("/")[:-1] for path in paths]
+    shared = len(os.path.commonprefix(folders))  # such as "miniplaces"; of lists, not of letters  # noqa: RUF071
+    below = {names[shared].lower() for names in folders if len(names) > shared} & PART_OF_FOLDER.keys()
+    return shared, below if "train" in below and len(below) > 1 else set()
+
+
+def divide(candidates: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
+    """Photos by part: by train, val (or validation) and test subfolders where they are `part_folders`.
 
     A part that is missing is cut from train, 5 % each, stratified by class, decided by the seed and the photos' paths
     alone. Photos outside these subfolders are left out. A photo's label becomes its subfolders, such as "a/abbey".
     """
-    folders = [photo.path.split("/")[:-1] for photo in found]
-    above = 0  # folders that all photos share, such as "miniplaces/train"
-    while len({names[above] if len(names) > above else None for names in folders} - {None}) == 1 and all(
-        len(names) > above for names in folders
-    ):
-        above += 1
-    first = [names[above].lower() if len(names) > above else "" for names in folders]
-    has_parts = "train" in first
+    shared, named = part_folders(photo.path for photo in candidates)
     parts = {part: [] for part in PARTS}
-    for photo, names, name in zip(found, folders, first, strict=True):
-        part = PART_OF_FOLDER.get(name) if has_parts else "train"
+    for photo in candidates:
+        below = photo.path.split("/")[shared:-1]
+        part = PART_OF_FOLDER.get("".join(below[:1]).lower()) if named else "train"
         if part:
-            label = "/".join(names[above + has_parts :])
+            label = "/".join(below[1:] if named else below).encode(errors="surrogateescape").decode(errors="replace")
             parts[part].append(dataclasses.replace(photo, label=label))
     missing = [part for part in PARTS if not parts[part]]
     whole = len(parts["train"])
@@ -196,7 +220,7 @@ def divide(found: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
 def stratified(candidates: list[Photo], number: int, seed: str) -> list[Photo]:
     """`number` of the photos, each class with its share by largest remainder, drawn by a hash of seed and path."""
     classes = {}
-    for photo in sorted(candidates, key=lambda photo: hashlib.sha256(f"{seed} {photo.path}".encode()).digest()):
+    for photo in sorted(candidates, key=lambda photo: _hash(f"{seed} {photo.path}")):
         classes.setdefault(photo.label, []).append(photo)
     labels = sorted(classes)
     shares = largest_remainder([len(classes[label]) for label in labels], number)
@@ -206,34 +230,13 @@ def stratified(candidates: list[Photo], number: int, seed: str) -> list[Photo]:
 def in_turn(labels: dict[str, str], seed: str) -> list[str]:
     """The names (name -> class) in an order drawn by a hash of seed and name: its first n, for any n, hold of each
     class its share, to within one."""
-    classes, place = {}, {}
-    for name in sorted(labels, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
+    classes, rank = {}, {}
+    for name in sorted(labels, key=lambda name: _hash(f"{seed} {name}")):
         classes.setdefault(labels[name], []).append(name)
     for names in classes.values():
-        place |= {name: (i + 0.5) / len(names) for i, name in enumerate(names)}
-    return sorted(place, key=place.get)
+        rank |= {name: (i + 0.5) / len(names) for i, name in enumerate(names)}
+    return sorted(rank, key=rank.get)
 
 
-def _grouped(part: tuple[Photo, ...]):
-    return itertools.groupby(part, key=lambda photo: (photo.archive, photo.path.rpartition("/")[0], photo.label))
-
-
-def _to_group(key, rows) -> dict:
-    archive, folder, label = key
-    packed = [
-        [
-            photo.path.rpartition("/")[2],
-            photo.bytes,
-            base64.b64encode(bytes.fromhex(photo.sha256)).decode().rstrip("="),
-            *([photo.offset, photo.copy] if photo.copy else [photo.offset] if photo.archive else []),
-        ]
-        for photo in rows
-    ]
-    return {"archive": archive, "folder": folder, "label": label, "photos": packed}
-
-
-def _from_group(group: dict):
-    for name, size, digest, *rest in group["photos"]:
-        sha256 = base64.b64decode(digest + "=").hex()
-        path = f"{group['folder']}/{name}" if group["folder"] else name
-        yield Photo(path, int(size), sha256, str(group["label"]), str(group["archive"]), *rest)
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).digest()

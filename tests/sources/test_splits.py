@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import random
 from collections import Counter
 
@@ -9,7 +10,7 @@ import made_up
 import pytest
 
 from colorlib import ColorlibError
-from colorlib.sources.splits import PARTS, Photo, Split, describe, divide, plain_copy, stratified
+from colorlib.sources.splits import PARTS, Photo, Split, describe, divide, in_turn, part_folders, plain_copy, stratified
 
 
 def photo(path, archive="", offset=-1):
@@ -46,9 +47,18 @@ def test_a_split_depends_on_seed_and_paths_alone():
 @pytest.mark.parametrize("validation", ["val", "validation", "VAL"])
 def test_train_val_and_test_folders_are_taken_as_they_are(top, validation):
     found = photos({f"train/{x}": 30 for x in "abc"} | {f"{validation}/a": 5, "test/b": 7, "notes": 9}, top)
+    assert part_folders(p.path for p in found)[1] == {"train", validation.lower(), "test"}
     parts = divide(found, 1)
     assert [len(parts[part]) for part in PARTS] == [90, 5, 7]  # those of "notes" belong to no part
     assert {p.label for p in parts["train"]} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("beside", ["Rome", "notes", "tests", "train2"])
+def test_a_folder_called_train_is_a_class_where_neither_val_nor_test_is_there(beside):
+    found = photos({"Train": 60, beside: 100, "deep/val": 40})
+    parts = divide(found, 1)
+    assert whole(parts) == sorted(p.path for p in found)
+    assert {p.label for p in parts["train"]} == {"Train", beside, "deep/val"}
 
 
 def test_a_missing_part_is_cut_from_train():
@@ -74,6 +84,19 @@ def test_stratified_is_exact_and_within_one_of_each_share(number):
     assert all(abs(found[label] - count * number / 170) < 1 for label, count in counts.items())
 
 
+def test_the_same_photos_for_a_seed_as_ever():
+    found = photos({"a": 40, "b": 30, "c/deep": 30})
+    parts = divide(found, 7)
+    digest = made_up.sha256(json.dumps({part: [p.path for p in parts[part]] for part in PARTS}).encode())
+    assert digest == "1e5477ef5bbc1bf274e0708a1ec15a91213f50f65b8a5cb56890887d499eb127"
+    order = in_turn({p.path: p.label for p in found}, "7")
+    assert (
+        made_up.sha256(json.dumps(order).encode()) == "c3e58ed1668f5f87694ca39445c47077609e25ff25e37bbbcd717aa12eb4aee1"
+    )
+    odd = [dataclasses.replace(p, path=os.fsdecode(b"caf\xe9") + p.path) for p in found]
+    assert len(stratified(odd, 10, "7")) == 10
+
+
 def make(home, count=20, archive="a.tar"):
     found = [photo(f"top/class_{i % 3}/{i:08}.jpg", archive, 512 * i if archive else -1) for i in range(count)]
     odd = dataclasses.replace(found[2], copy="rewritten/x.png")
@@ -85,8 +108,12 @@ def make(home, count=20, archive="a.tar"):
 def test_what_is_saved_is_what_is_loaded(tmp_path, archive):
     split = make(tmp_path, archive=archive)
     if not archive:
-        split = dataclasses.replace(split, test=(photo("flat.jpg"), photo("größe/ü 1.jpg")))
+        odd = os.fsdecode(b"caf\xe9/br\xfbl\xe9e.jpg")  # Latin-1 bytes
+        tests = (photo("flat.jpg"), photo("größe/ü 1.jpg"), Photo(odd, 5, "0" * 64, os.fsdecode(b"caf\xe9")))
+        split = dataclasses.replace(split, test=tests, skipped=((odd, "empty"),))
     assert Split.load(split.save()) == split
+    lines = (tmp_path / "split.json").read_text(encoding="ascii").splitlines()
+    assert len([line for line in lines if ".jpg" in line and "skipped" not in line]) == 5 + len(split.test)
     assert [path.name for path in tmp_path.iterdir()] == ["split.json"]
 
 
@@ -108,7 +135,8 @@ def test_the_paper_s_split_is_small_enough_to_share(tmp_path):
         for count in counts
     ]
     path = Split("places365", tmp_path / "photos", tmp_path, *parts).save()
-    assert path.stat().st_size < 8_000_000
+    assert path.stat().st_size < 12_000_000
+    assert Split.load(path).train == parts[0]
 
 
 @pytest.mark.parametrize(
@@ -125,12 +153,18 @@ def test_a_file_that_is_no_split_is_refused_with_advice(tmp_path, text):
 
 def test_unknown_fields_and_parts(tmp_path):
     path = make(tmp_path).save()
-    document = json.loads(path.read_text())
-    document["train"][0]["photos"][0].append("too many")
-    document["train"][0]["photos"][0].append("too many")
-    path.write_text(json.dumps(document))
-    with pytest.raises(ColorlibError, match="not a split"):
-        Split.load(path)
+    intact = path.read_text()
+    for change in (
+        lambda document: document["train"][0].append("too many"),
+        lambda document: document["columns"].append("license"),
+        lambda document: document.update(version=2),
+        lambda document: document.pop("columns"),
+    ):
+        document = json.loads(intact)
+        change(document)
+        path.write_text(json.dumps(document))
+        with pytest.raises(ColorlibError, match=r"is not a split that this version can read.*Delete it"):
+            Split.load(path)
     with pytest.raises(ColorlibError, match="Unknown part 'dev'"):
         make(tmp_path).photos("dev")
 
