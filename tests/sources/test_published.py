@@ -391,6 +391,7 @@ def test_a_damaged_packed_file_is_told_of_and_made_again(tmp_path, server, capsy
     other = prepare(tmp_path / "second", server, keep_folder=drive)
     assert other.checksum == split.checksum
     assert "is damaged" in capsys.readouterr().out
+    assert pack.read_bytes() == good
     for part in PARTS:
         assert all(other.is_there(photo) for photo in other.photos(part))
     asked = len(server.log)
