@@ -15,7 +15,7 @@ import pytest
 from server import Server
 
 from colorlib import ColorlibError, settings, sources
-from colorlib.sources import files, http, published, splits, tar
+from colorlib.sources import files, http, photos, published, splits, tar
 from colorlib.sources.splits import PARTS, Split
 
 PUBLISHED = published.DATA_SETS
@@ -203,7 +203,7 @@ def test_too_little_memory_is_no_damaged_photo(tmp_path, server, monkeypatch):
     def exhausted(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(splits.photos, "is_plain", exhausted)
+    monkeypatch.setattr(photos, "is_plain", exhausted)
     for data in ("places365", "places365-val"):
         with pytest.raises(MemoryError):
             prepare(tmp_path, server, data=data)
