@@ -132,8 +132,8 @@ class Source:
             status, (position, size) = response.status_code, _stretch_in(response)
             is_far = start - position > READ_PAST and self.ranges and stop < self.size
             if not 0 <= position <= start or is_far or (status == 200 and size != self.size):
-                told = f"status {status}: {size:,} bytes, from byte {position:,} on"
-                raise _WrongAnswer(f"the server was asked for bytes {start:,} to {stop:,} and answered with {told}")
+                answer = f"status {status}: {size:,} bytes, from byte {position:,} on"
+                raise _WrongAnswer(f"the server was asked for bytes {start:,} to {stop:,} and answered with {answer}")
             if size != self.size or len({self._modified, response.headers.get("Last-Modified")} - {None}) > 1:
                 raise ColorlibError(f"{self.address} changed while it was read. Run it again.")
             for chunk in response.raw.stream(CHUNK, decode_content=False):
@@ -204,8 +204,8 @@ def _stretch_in(response: requests.Response) -> tuple[int, int]:
     """The first byte that an answer holds, and the size of the whole file; -1 for what it does not tell."""
     if response.status_code == 200:
         return 0, int(response.headers.get("Content-Length", -1))
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-    return (int(told[1]), int(told[2])) if told else (-1, -1)
+    stretch = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    return (int(stretch[1]), int(stretch[2])) if stretch else (-1, -1)
 
 
 def _wait(seconds: float, reason: str) -> None:

@@ -37,16 +37,21 @@ def save(split: Split, pack: Path, progress: bool = True) -> None:
         files.require_space(pack.parent, size, pack.name)
         with files.disk_errors(pack.parent):
             with tarfile.open(partial, "w") as archive:
-                archive.add(split.home / "split.json", "split.json")
+                archive.add(split.home / "split.json", "split.json", filter=_bare)
                 with http.bar(total=size, desc=f"packing {pack.name}", disable=not progress) as bar:
                     for photo in photos:
-                        archive.add(split.folder / photo.path, f"photos/{photo.path}")
+                        archive.add(split.folder / photo.path, f"photos/{photo.path}", filter=_bare)
                         bar.update(photo.bytes)
             partial.replace(pack)
     except ColorlibError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
         print(f"{pack.name} could not be kept, and another machine will have to get the photos again. {error}")
+
+
+def _bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The member without its time and owner, so that the same split gives the same file."""
+    return member.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False)
 
 
 def restore(pack: Path, home: Path, progress: bool = True) -> None:

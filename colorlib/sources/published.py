@@ -149,8 +149,8 @@ def _announce(settings: Settings, home: Path, recipe) -> None:
     read = sum(archive.bytes if archive.sha256 else 1.3 * part for archive, part in kept.items())
     fetched = sum(a.bytes for a in kept if a.sha256 and source_of(a, settings).is_remote)
     with files.disk_errors(home):
-        there = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())  # of an interrupted run
-    files.require_space(home, round(max(0, 1.3 * sum(kept.values()) + fetched - there)), settings.data)
+        left_over = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())  # of an interrupted run
+    files.require_space(home, round(max(0, 1.3 * sum(kept.values()) + fetched - left_over)), settings.data)
     print(f"{settings.data}: about {read / 1e9:.2f} GB to read, {read / 600e6:.0f} minutes at 10 MB a second.")
 
 

@@ -104,8 +104,8 @@ def sample(
     require_ranges(source)
     task = {"archive": source.name, "bytes": source.size, "number": number, "total": total, "seed": seed}
     journal = Journal(journal_file, source, task)
-    found, probes = journal.once("classes", lambda: find_classes(source, total, progress))
-    extents = [Extent(**extent) for extent in found]
+    classes, probes = journal.once("classes", lambda: find_classes(source, total, progress))
+    extents = [Extent(**extent) for extent in classes]
     segments = _segments(extents, number)
     with http.bar(total=round(sum(s.number * s.mean for s in segments)), desc=source.name, disable=not progress) as bar:
 
@@ -181,8 +181,8 @@ def find_classes(source: http.Source, total: int, progress: bool = True) -> tupl
     asked = [(start, start + step) for start in range(0, source.size, step)]
     with tqdm(desc=f"{source.name}: looking for classes", unit=" probes", disable=not progress, leave=False) as bar:
         while asked:
-            for found in _in_parallel(lambda gap: _probe(source, *gap, window), asked):
-                known |= {member.start: member for member in found}
+            for members in _in_parallel(lambda gap: _probe(source, *gap, window), asked):
+                known |= {member.start: member for member in members}
                 bar.update()
             probed += [start for start, _ in asked]
             order = [known[start] for start in sorted(known)]
@@ -265,16 +265,16 @@ def _kept(taken: list[Taken]) -> int:
 
 def _probe(source: http.Source, start: int, stop: int, window: int) -> list[_Member]:
     """The members whose headers lie in a window at `start`, or if none does, the first one before `stop`."""
-    found, data, last = [], b"", min(stop, source.size)  # no header that starts there or later is looked for
+    members, data, last = [], b"", min(stop, source.size)  # no header that starts there or later is looked for
     window = last - start if last - start <= 2 * window else window
     while (at := tar.find_header(data)) is None and start + len(data) < last:
         data += source.read(start + len(data), min(start + len(data) + window, last) + BLOCK)
     while at is not None and (header := tar.parse(data[at : at + BLOCK])):
         end = at + BLOCK + tar.padded(header.size)
         if header.isreg():
-            found.append(_Member(header.name, start + at, start + end))
+            members.append(_Member(header.name, start + at, start + end))
         at = end
-    return found
+    return members
 
 
 def _label(member: _Member) -> str:

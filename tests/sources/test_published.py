@@ -15,7 +15,7 @@ import pytest
 from server import Server
 
 from colorlib import ColorlibError, settings, sources
-from colorlib.sources import files, http, published, splits, tar
+from colorlib.sources import files, http, photos, published, splits, tar
 from colorlib.sources.splits import PARTS, Split
 
 PUBLISHED = published.DATA_SETS
@@ -203,7 +203,7 @@ def test_too_little_memory_is_no_damaged_photo(tmp_path, server, monkeypatch):
     def exhausted(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(splits.photos, "is_plain", exhausted)
+    monkeypatch.setattr(photos, "is_plain", exhausted)
     for data in ("places365", "places365-val"):
         with pytest.raises(MemoryError):
             prepare(tmp_path, server, data=data)
@@ -391,6 +391,7 @@ def test_a_damaged_packed_file_is_told_of_and_made_again(tmp_path, server, capsy
     other = prepare(tmp_path / "second", server, keep_folder=drive)
     assert other.checksum == split.checksum
     assert "is damaged" in capsys.readouterr().out
+    assert pack.read_bytes() == good
     for part in PARTS:
         assert all(other.is_there(photo) for photo in other.photos(part))
     asked = len(server.log)
