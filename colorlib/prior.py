@@ -173,7 +173,11 @@ def _decoded(paths):
         try:
             yield next(photos)
         except tf.errors.OpError as error:
-            raise ColorlibError(f"The photo {path} cannot be decoded: {error.message}") from None
+            reason = (
+                "TensorFlow cannot decode it" if os.access(path, os.R_OK) else "it is gone, or there is no permission"
+            )
+            advice = "Put it back as it was; or remove it and start again."
+            raise ColorlibError(f"The photo {path} cannot be read: {reason}. {advice}") from error
 
 
 def _counts(photo: np.ndarray, table: np.ndarray, size: int) -> np.ndarray:

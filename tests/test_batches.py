@@ -1,5 +1,7 @@
 """Batches: which photo stands where, the same bits by every way, and each step of the way against Pillow or SciPy."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -361,3 +363,10 @@ def test_a_cache_that_does_not_fit_is_refused_with_advice(tmp_path, monkeypatch,
 
 def test_free_memory_is_plausible():
     assert batches._free_memory() > 2**27
+
+
+def test_the_cache_needs_nothing_that_only_posix_has(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    monkeypatch.setattr(batches.Path, "exists", lambda path: False)  # no /proc either
+    assert batches._free_memory() == float("inf")
+    first(batches.training(make_split(tmp_path / "photos", 3), make_settings(cache="memory")), 1)

@@ -21,7 +21,7 @@ from _measure import ROOT, SHARED, photos, tell
 WORK = ROOT / "results" / "benchmarks"
 os.environ.setdefault("KERAS_HOME", str(Path("~/.keras").expanduser()))
 
-from colorlib import evaluation, prior, settings, sources, training  # noqa: E402
+from colorlib import evaluation, prior, settings, training  # noqa: E402
 from colorlib.sources import splits  # noqa: E402
 
 BASE = {
@@ -47,12 +47,12 @@ def made_split(count: int, archives=("miniplaces-train.tar", "miniplaces-train-2
         members |= names_in(archive)
     found = []
     for name in sorted(members):
-        found.append(sources.describe(name, (folder / name).read_bytes(), "/".join(Path(name).parts[2:-1])))
+        found.append(splits.describe(name, (folder / name).read_bytes(), "/".join(Path(name).parts[2:-1])))
     validation = splits.stratified(found, 1000, "validation")
     taken = {photo.path for photo in validation}
     train = splits.stratified([photo for photo in found if photo.path not in taken], count, "train")
     test = [
-        sources.describe(str(path.relative_to(folder)), path.read_bytes())
+        splits.describe(str(path.relative_to(folder)), path.read_bytes())
         for path in sorted((folder / "miniplaces" / "val").glob("*.jpg"))
     ]
     split = splits.Split(home.name, folder, home, tuple(train), tuple(validation), tuple(test))
@@ -142,7 +142,6 @@ def tell_time_to(loss: float, name: str, run, plain, cpu: float) -> None:
 
 LEVERS = {  # name -> (model, changes): each beside the base, which is FINAL in the fast form at 3 epochs
     "base": ("baseline", {}),
-    "schedule constant": ("baseline", {"schedule": "constant"}),
     "learning rate 1e-3": ("baseline", {"learning_rate": 1e-3}),
     "batch 16": ("baseline", {"batch_size": 16}),
     "batch 64": ("baseline", {"batch_size": 64}),
@@ -150,7 +149,6 @@ LEVERS = {  # name -> (model, changes): each beside the base, which is FINAL in 
     "flips alone": ("baseline", {"rotation": 0.0}),
     "rotation to the end": ("baseline", {"upright_epochs": 0}),
     "dropout 0.2": ("efficientnet", {"dropout": 0.2}),
-    "head stride 4, full width": ("baseline", {"form": "quarter"}),
     "rebalanced, λ 0.5": ("rebalanced", {"lambda_": 0.5}),
     "rebalanced, λ 0.8": ("rebalanced", {"lambda_": 0.8}),
     "rebalanced, λ 0.9": ("rebalanced", {"lambda_": 0.9}),

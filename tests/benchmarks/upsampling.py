@@ -3,27 +3,22 @@
     python tests/benchmarks/upsampling.py [RUN]
 
 On the true ab made small (what an ideal model would predict), and, where the folder of a trained run is given, on its
-predictions: mean squared error of ab / 128 against the truth at the photo's own size. Photos: ../shared's photos256,
-otherwise scikit-image's. One JSON object a line; a ratio below 1 would speak for the guided filter.
+predictions: mean squared error of ab / 128 against the truth at the photo's own size. One JSON object a line; a ratio
+below 1 would speak for the guided filter.
 """
 
 import io
-import json
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
+import _measure
 import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
-from skimage import data
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from colorlib import colorize, lab, settings  # noqa: E402
-from colorlib.sources import photos  # noqa: E402
+from colorlib import colorize, lab, settings
+from colorlib.sources import photos
 
 COUNT = 200
 
@@ -49,13 +44,8 @@ def guided(L, ab_small, L_small, radius=2, epsilon=1e-4):
 
 
 def images(folder):
-    archive = ROOT.parent / "shared" / "photos" / "photos256.tar"
-    if archive.exists():
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-        paths = sorted(Path(folder).rglob("*.jpg"))
-        return [Image.open(path).convert("RGB") for path in paths[:: -(-len(paths) // COUNT)]]
-    return [Image.fromarray(image).resize((256, 256)) for image in (data.astronaut(), data.coffee(), data.chelsea())]
+    paths = _measure.photos("photos256.tar", Path(folder), 256, COUNT)
+    return [Image.open(path).convert("RGB") for path in paths[:: -(-len(paths) // COUNT)]]
 
 
 def errors(image, factor, model=None):
@@ -75,8 +65,8 @@ def errors(image, factor, model=None):
 
 def tell(figure, pairs):
     plain, along_edges = np.mean(pairs, axis=0)
-    print(json.dumps({"figure": f"{figure}: MSE, bilinear", "value": round(plain, 6)}))
-    print(json.dumps({"figure": f"{figure}: guided over bilinear", "value": round(along_edges / plain, 3)}), flush=True)
+    _measure.tell(f"{figure}: MSE, bilinear", plain)
+    _measure.tell(f"{figure}: guided over bilinear", along_edges / plain)
 
 
 if __name__ == "__main__":
