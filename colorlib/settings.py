@@ -73,6 +73,8 @@ class Settings:
     distribute: str = "none"  # "none" or "mirrored" (all GPUs of one machine)
     seed: int = 1
 
+    given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)  # names of fields that no default set
+
     def backbone_of(self, model: str) -> str:
         """The backbone of one of `MODELS`."""
         check_choice("model", model, MODELS)
@@ -80,7 +82,7 @@ class Settings:
 
     def replace(self, **changes) -> "Settings":
         """A copy with some fields changed, checked like the first."""
-        return checked(dataclasses.replace(self, **changes))
+        return checked(dataclasses.replace(self, **changes, given=self.given | set(changes)))
 
 
 PROFILES = {
@@ -140,11 +142,12 @@ def load(profile: str = "", *, on_colab: bool = False, **changes) -> Settings:
         if text := os.environ.get(variable, ""):
             fields.update({name: _parse(variable, name, text) for name in names})
     fields.update({name: value for name, value in changes.items() if value not in (None, "")})
+    given = frozenset(fields)
     data = fields.get("data", PROFILES[profile].data)
     if data != PROFILES[profile].data:
         # Other photos are another training: their runs must not stand in the place of the profile's own.
         fields.setdefault("results_folder", ROOT / "results" / Path(data).expanduser().resolve().name)
-    return checked(dataclasses.replace(PROFILES[profile], **fields))
+    return checked(dataclasses.replace(PROFILES[profile], **fields, given=given))
 
 
 def checked(settings: Settings) -> Settings:
