@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import math
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import keras
@@ -24,8 +23,6 @@ from colorlib.runs.identity import identity_of
 from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot
 from colorlib.settings import MODELS, Settings, check_choice
 
-FORECAST_STEPS = 5  # after the first one, which also builds the graph
-
 
 def train(
     model: str, settings: Settings, split=None, prior=None, loss=None, run_name: str = "", progress: bool = True
@@ -35,7 +32,7 @@ def train(
     split, prior: made or reused from `settings` where they are not given; only "rebalanced" has a prior.
     loss: a `keras.losses.Loss` of your own in place of the model's; the run needs a `run_name` then.
     run_name: of the run's folder, results/.../runs/<run_name>; "" is the model's.
-    progress: show a bar, how long it will take and a line an epoch. One line tells in any case where it begins.
+    progress: show a bar with the remaining time, and a line an epoch. One line tells in any case where it begins.
 
     A finished run trains nothing; an unfinished one goes on from its newest whole checkpoint, under the settings that
     it recorded, except for those that were given. Under `settings.distribute == "mirrored"` each step takes
@@ -52,9 +49,7 @@ def train(
     settings = run.continued()
     split = split or sources.prepare(settings, progress)
     if not split.train or not split.validation:
-        raise ColorlibError(
-            "Training needs photos to train on and photos to validate with; this split lacks one of them."
-        )
+        raise ColorlibError("Training needs photos to learn from and photos to validate with: this split lacks one.")
     if model != "rebalanced" or loss is not None:
         prior = None
     elif prior is None:
@@ -63,13 +58,12 @@ def train(
         try:
             _train(run, settings, split, prior, loss, progress)
         except tf.errors.ResourceExhaustedError as error:
-            size, batch = settings.image_size, settings.batch_size
-            fewer = max(1, batch // 2)
+            size, batch, fewer = settings.image_size, settings.batch_size, max(1, settings.batch_size // 2)
             raise ColorlibError(
-                f"A batch of {batch} photos of {size} x {size} pixels does not fit in memory. Lower batch_size, say to "
-                f"{fewer} (--batch-size {fewer}, COLORLIB_BATCH_SIZE={fewer}); or take --form fast (COLORLIB_FORM), or, "
-                "on a GPU, --dtype mixed_float16 (COLORLIB_DTYPE). Other settings are another training: it then starts "
-                "afresh, in another results folder (--results, COLORLIB_RESULTS)."
+                f"A batch of {batch} photos of {size} x {size} pixels does not fit in memory. Lower batch_size "
+                f"(--batch-size {fewer}, COLORLIB_BATCH_SIZE={fewer}); or take --form fast (COLORLIB_FORM) or, on a GPU, "
+                "--dtype mixed_float16 (COLORLIB_DTYPE). That is another training: choose another results folder for it "
+                "(--results, COLORLIB_RESULTS)."
             ) from error
     return runs.Run(settings, run.name, model)
 
@@ -154,12 +148,11 @@ class _Bookkeeper(keras.callbacks.Callback):
         super().__init__()
         self.keeper, self.state, self.name = keeper, keeper.state, keeper.run.name
         self.split, self.settings, self.beside, self.stopper = split, settings, beside, stopper
-        self.steps, self.total = self.state.steps_per_epoch, settings.epochs * self.state.steps_per_epoch
-        self.first_step, self.first_end = self.state.step + 1, 0.0
+        self.steps, self.progress = self.state.steps_per_epoch, progress
         self.last_save = time.monotonic()
         self.sums = ()  # of the interrupted epoch, each with its value
-        self.bar = tqdm(total=self.total, initial=self.state.step, desc=self.name, unit="step", disable=not progress)
-        self.say = tqdm.write if progress else lambda text: None
+        total, done = settings.epochs * self.steps, self.state.step
+        self.bar = tqdm(total=total, initial=done, desc=self.name, unit="step", disable=not progress)
 
     def on_train_begin(self, logs=None):
         self.stopper.wait, self.stopper.best = self.state.wait, self.state.best
@@ -184,7 +177,6 @@ class _Bookkeeper(keras.callbacks.Callback):
             )
         state.step += 1
         self.bar.update()
-        self._forecast()
         if state.step % self.steps and self._is_due():  # the epoch's end has a checkpoint of its own
             state.seconds = time.perf_counter() - self.begin
             self._save()
@@ -208,10 +200,12 @@ class _Bookkeeper(keras.callbacks.Callback):
         state.best, state.wait, state.stopped = self.stopper.best, self.stopper.wait, self.model.stop_training
         state.seconds = 0.0
         self._save(is_best)
-        self.say(
-            f"epoch {epoch + 1}/{self.settings.epochs}: loss {row['loss']:.5f}, validation {row['val_loss']:.5f}"
-            f"{', the best so far' if is_best else ''}; {row['seconds']:.1f} s, {row['photos_per_second']:.1f} photos/s"
-        )
+        if self.progress:
+            best = ", the best so far" if is_best else ""
+            tqdm.write(
+                f"epoch {epoch + 1}/{self.settings.epochs}: loss {row['loss']:.5f}, validation {row['val_loss']:.5f}"
+                f"{best}; {row['seconds']:.1f} s, {row['photos_per_second']:.1f} photos/s"
+            )
         if state.stopped:
             tqdm.write(f"{self.name}: stopped early, {state.wait} epochs without a better validation loss.")
 
@@ -232,15 +226,6 @@ class _Bookkeeper(keras.callbacks.Callback):
     def _save(self, is_best=False):
         self.keeper.save(snapshot(self.model, self.beside), is_best)
         self.last_save = time.monotonic()
-
-    def _forecast(self):
-        """Say once, after the first steps, how long the rest will take."""
-        if self.state.step == self.first_step:
-            self.first_end = time.perf_counter()
-        elif self.state.step == self.first_step + FORECAST_STEPS:
-            each = (time.perf_counter() - self.first_end) / FORECAST_STEPS
-            left = timedelta(seconds=round(each * (self.total - self.state.step)))
-            self.say(f"{self.name}: about {left} to go at {each:.2g} s a step; early stopping may end it sooner.")
 
     def _stop_at_nan(self, what):
         """Nothing of this epoch is kept: what is not a number is never the best, and never gets better."""

@@ -22,6 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
+from colorlib.sources import files
 
 DIGEST = 32
 BEST = "best/"  # before the names of the best epoch's variables, where they are not the current ones
@@ -77,19 +78,19 @@ class Checkpoint:
 class Slots:
     """The two files of a folder that hold a run's last two checkpoints, written in turn: never the newest whole one.
 
-    write: `files.write_whole`, or `rewrite` for a folder in which nothing may be renamed over. Before the first write
-    both are looked at, and what cannot be read is set aside by renaming; only a copy that an end in the middle of
-    `rewrite` has torn is written over.
+    in_place: they are rewritten and never renamed over, which Drive would move to its trash. Before the first write both
+    are looked at, and what cannot be read is set aside by renaming; only what an end in the middle of rewriting has
+    torn is written over.
     """
 
     NAMES = ("checkpoint-a.npz", "checkpoint-b.npz")
 
-    def __init__(self, folder: Path, write):
-        self.folder, self.write = folder, write
+    def __init__(self, folder: Path, in_place: bool = False):
+        self.folder, self.in_place = folder, in_place
         self._newest = None  # (name, state) of the newest whole one, ("", None) where there is none; None: unknown
 
     def newest(self) -> State | None:
-        """The state in the newest whole one. Raises OSError where a folder that is rewritten cannot be read now."""
+        """The state in the newest whole one. Raises OSError where what is rewritten in place cannot be read now."""
         if self._newest is None:
             readable = [(name, state) for name in self.NAMES if (state := self._state_or_aside(self.folder / name))]
             self._newest = max(readable, key=lambda pair: pair[1].progress, default=("", None))
@@ -99,7 +100,7 @@ class Slots:
         """Write a checkpoint, and read it again. Raises OSError or `Unusable`; the newest one before is intact then."""
         self.newest()
         name = self.NAMES[self._newest[0] == self.NAMES[0]]
-        self.write(self.folder / name, data)
+        (rewrite if self.in_place else files.write_whole)(self.folder / name, data)
         verify((self.folder / name).read_bytes())
         self._newest = name, dataclasses.replace(state)
 
@@ -109,17 +110,16 @@ class Slots:
         except FileNotFoundError:
             return None
         except (OSError, Unusable) as error:
-            if self.write is rewrite and not isinstance(error, OtherVersion):
-                if isinstance(error, OSError):
-                    raise
-                return None
-        aside = path.with_name(f"{path.name}.{time.time_ns()}.aside")
-        path.rename(aside)
-        tqdm.write(f"{self.folder.name}: {path.name} is set aside as {aside.name}, and stays.")
+            if not self.in_place or isinstance(error, OtherVersion):
+                aside = path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
+                tqdm.write(f"{self.folder.name}: {path.name} is set aside as {aside.name}, and stays.")
+            elif isinstance(error, OSError):
+                raise
+            return None
 
 
 def rewrite(path: Path, data: bytes) -> None:
-    """Write over a file in place: Drive moves what is renamed over to its trash. Raises OSError; it is torn then."""
+    """Write over a file in place. Raises OSError; the file is torn then."""
     path.touch()
     with path.open("r+b") as file:
         file.write(data)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
-from colorlib.runs.checkpoint import Slots, State, reason, rewrite
+from colorlib.runs.checkpoint import Slots, State, reason
 
 RETRY_SECONDS = 20.0  # between two tries, once training is over; before that, each checkpoint is one
 
@@ -30,7 +30,7 @@ class Copier:
     def __init__(self, folder: Path):
         self.folder, self.root, self.name = folder, folder.parents[1], folder.name
         self._latest = self._copied = None  # (state, bytes) of checkpoints
-        self._slots = Slots(folder, rewrite)
+        self._slots = Slots(folder, in_place=True)
         self._failure = ""
         self._pool = ThreadPoolExecutor(1)
 
@@ -61,7 +61,7 @@ class Copier:
                 self._copy(*latest)
             self._copied = latest
         except Exception as error:  # whatever it is: training goes on, and the copy is tried again
-            self._slots, failure = Slots(self.folder, rewrite), reason(error)
+            self._slots, failure = Slots(self.folder, in_place=True), reason(error)
         if failure and failure != self._failure:
             text = f"copying to {shown(self.root)} fails: {failure}. Training goes on; it is tried again."
             tqdm.write(f"{self.name}: {text}")

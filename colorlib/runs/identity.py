@@ -95,7 +95,8 @@ def _description(loss):
     """Its class and configuration. A reader's own may hold numbers that its `get_config` does not tell."""
     numbers = {name: np.asarray(value) for name, value in vars(loss).items()}
     numbers = {name: value.tolist() for name, value in numbers.items() if value.dtype.kind in "biuf"}
-    return f"{type(loss).__name__} {json.dumps(numbers | loss.get_config(), sort_keys=True, default=str)}"
+    configuration = numbers | loss.get_config() | {"name": ""}  # Keras counts the losses of a process in their names
+    return f"{type(loss).__name__} {json.dumps(configuration, sort_keys=True, default=str)}"
 
 
 def _checksum_of_source(loss):

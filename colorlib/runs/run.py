@@ -139,15 +139,14 @@ class Run:
         """Hold this run against a second process. The system itself lets go when a process is killed."""
         with files.disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        lock, holder = filelock.FileLock(self.folder / "lock"), self.folder / "lock.holder"
+            (holder := self.folder / "lock.holder").touch()
+        lock = filelock.FileLock(self.folder / "lock")
         try:
             lock.acquire(timeout=0)
             holder.write_text(f"process {os.getpid()}")
         except filelock.Timeout:
-            raise ColorlibError(
-                f"{self.name} is already being trained here (by {holder.read_text()}). Wait for that, stop it, or "
-                "choose another results folder (--results, COLORLIB_RESULTS)."
-            ) from None
+            text = f"{self.name} is already being trained here (by {holder.read_text()}). Wait for that, stop it, or"
+            raise ColorlibError(f"{text} choose another results folder (--results, COLORLIB_RESULTS).") from None
         except (OSError, NotImplementedError) as error:
             tqdm.write(f"{self.name}: this disk has no locks ({reason(error)}): train it in one process only.")
         try:
@@ -204,7 +203,7 @@ class Keeper:
     def __init__(self, run: Run, state: State, newest: Checkpoint | None = None):
         self.run, self.state = run, state
         self.best = _of_model(newest.best_arrays) if newest else {}  # the model's variables after the best epoch
-        self._slots = Slots(run.folder, files.write_whole)
+        self._slots = Slots(run.folder)
         self._copier = Copier(run.copies) if run.copies else None
         with files.disk_errors(run.folder):
             self._slots.newest()  # sets aside what cannot be read
@@ -312,11 +311,9 @@ def restore(model: keras.Model, arrays: dict, run_name: str, beside: dict | None
     variables = _trained(model) | (beside or {})
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     held = {name: array.shape for name, array in arrays.items() if name in shapes or name.startswith("model/")}
-    if different := sorted(name for name in shapes | held if shapes.get(name) != held.get(name)):
-        raise ColorlibError(
-            f"The checkpoint of {run_name} is of another architecture: {different[0]} is "
-            f"{held.get(different[0], 'missing')} in it and {shapes.get(different[0], 'missing')} in the model."
-        )
+    if names := sorted(name for name in shapes | held if shapes.get(name) != held.get(name)):
+        sizes = f"{names[0]} is {held.get(names[0])} in it and {shapes.get(names[0])} in the model"
+        raise ColorlibError(f"The checkpoint of {run_name} is of another architecture: {sizes}.")
     unchanged = _unchanged(model)
     if unchanged.shape != arrays["unchanged"].shape or not np.allclose(unchanged, arrays["unchanged"], 1e-3, 1e-6):
         raise ColorlibError(f"The checkpoint of {run_name} stands on a backbone with other weights than the model's.")
@@ -341,8 +338,8 @@ def _unchanged(model):
 
 def list_runs(settings: Settings) -> list[Run]:
     """The runs in the results folder, and in the second one, that have begun: the paper's first, then by name."""
-    folders = [_listed(folder and folder / "runs", "*") for folder in (settings.results_folder, settings.keep_folder)]
-    own = sorted({path.name for paths in folders for path in paths if path.is_dir()} - set(MODELS))
+    homes = [home / "runs" for home in (settings.results_folder, settings.keep_folder) if home]
+    own = sorted({path.name for home in homes for path in _listed(home, "*") if path.is_dir()} - {*MODELS})
     return [run for run in (Run(settings, name) for name in (*MODELS, *own)) if run.state != "missing"]
 
 
@@ -350,27 +347,23 @@ def table(settings: Settings) -> str:
     """`list_runs` as text: name, state, epochs done, best loss and age; then what an earlier version left."""
     lines = [f"{'run':20}{'state':12}{'epochs':>8}{'best epoch':>12}{'best loss':>11}  last checkpoint"]
     for run in list_runs(settings):
-        rows, best = run.history, run.best_epoch
-        loss = f"{rows[best - 1]['val_loss']:.5f}" if best else "-"
-        epochs = f"{len(rows)}/{run.settings.epochs}"
+        epochs, best = f"{len(run.history)}/{run.settings.epochs}", run.best_epoch
+        loss = f"{run.history[best - 1]['val_loss']:.5f}" if best else "-"
         lines.append(f"{run.name:20}{run.state:12}{epochs:>8}{best or '-':>12}{loss:>11}  {ago(run._state)}")
     if len(lines) == 1:
         lines = ["No model has been trained yet. Begin with: python -m colorlib train baseline"]
-    return "\n".join(lines + [former for name in MODELS if (former := former_run(settings, name))])
+    return "\n".join([*lines, *filter(None, (former_run(settings, name) for name in MODELS))])
 
 
 def former_run(settings: Settings, name: str) -> str:
     """A line about a run of these settings that an earlier version of the project left; "" where there is none."""
     data, results = Path(settings.data).name, settings_module.ROOT / "results"
     homes = [settings.results_folder, *([results, results / data] if settings.results_folder.parent == results else [])]
-    if settings.keep_folder:
-        homes.append(settings.keep_folder.with_name(f"{settings.profile}-{data}"))
+    homes += [settings.keep_folder.with_name(f"{settings.profile}-{data}")] if settings.keep_folder else []
     for home in homes:
         if {path.name for path in _listed(home / "runs" / name, "*.npz")} - {*Slots.NAMES}:
-            return (
-                f"{name}: runs/{name} in {shown(home)} holds a training of an earlier version of this project. It is "
-                "neither continued nor touched; delete it when you no longer want it."
-            )
+            left = f"runs/{name} in {shown(home)} holds a training of an earlier version of this project"
+            return f"{name}: {left}. It is neither continued nor touched; delete it when you no longer want it."
     return ""
 
 
@@ -381,7 +374,4 @@ def ago(state: State) -> str:
 
 def _listed(folder, pattern):
     """The files of a folder that may be missing, or out of reach for now (which `Run.newest` says)."""
-    try:
-        return sorted(folder.glob(pattern)) if folder else []
-    except OSError:
-        return []
+    return [] if out_of_reach(folder) else sorted(folder.glob(pattern))
