@@ -61,9 +61,9 @@ def train(
             size, batch, fewer = settings.image_size, settings.batch_size, max(1, settings.batch_size // 2)
             raise ColorlibError(
                 f"A batch of {batch} photos of {size} x {size} pixels does not fit in memory. Lower batch_size "
-                f"(--batch-size {fewer}, COLORLIB_BATCH_SIZE={fewer}); or take --form fast (COLORLIB_FORM) or, on a GPU, "
-                "--dtype mixed_float16 (COLORLIB_DTYPE). That is another training: choose another results folder for it "
-                "(--results, COLORLIB_RESULTS)."
+                f"(--batch-size {fewer}, COLORLIB_BATCH_SIZE={fewer}), or take --form fast (COLORLIB_FORM) or, on a "
+                "GPU, --dtype mixed_float16 (COLORLIB_DTYPE). That is another training: choose another results folder "
+                "for it (--results, COLORLIB_RESULTS)."
             ) from error
     return runs.Run(settings, run.name, model)
 
@@ -74,7 +74,7 @@ def _train(run, settings, split, prior, loss, progress):
     identity = identity_of(run.model_name, settings, split.checksum, prior, loss, replicas)
     run.refuse_other(identity)
     newest = run.newest()
-    state = newest.state if newest else State(identity, _recorded(settings))
+    state = newest.state if newest else State(identity, _as_recorded(settings))
     settings = dataclasses.replace(settings, batch_size=settings.batch_size * replicas)
     steps = state.steps_per_epoch = batches.steps_per_epoch(split, settings)
     if newest is None and (line := former_run(settings, run.name)):
@@ -258,6 +258,6 @@ def _make_deterministic(seed):
         tf.config.experimental.enable_op_determinism()
 
 
-def _recorded(settings):
+def _as_recorded(settings):
     """The settings as the checkpoint records them, without the folders of this machine."""
     return {name: value for name, value in dataclasses.asdict(settings).items() if isinstance(value, str | int | float)}

@@ -355,7 +355,7 @@ class Quartic(keras.losses.Loss):
 
 
 def test_ones_own_loss(photos, tmp_path, capsys):
-    """It trains under its own name, goes on to the last bit, is refused when changed, listed, and rebuilt without it."""
+    """Trained under its own name, continued to the last bit, refused when changed, listed, and rebuilt without it."""
     chosen = photos.settings.replace(results_folder=tmp_path / "whole", epochs=2)
 
     def trained(chosen, loss, **named):

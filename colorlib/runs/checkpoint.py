@@ -78,7 +78,7 @@ class Checkpoint:
 class Slots:
     """The two files of a folder that hold a run's last two checkpoints, written in turn: never the newest whole one.
 
-    in_place: they are rewritten and never renamed over, which Drive would move to its trash. Before the first write both
+    in_place: they are rewritten, never renamed over, which Drive would move to its trash. Before the first write both
     are looked at, and what cannot be read is set aside by renaming; only what an end in the middle of rewriting has
     torn is written over.
     """

@@ -33,6 +33,7 @@ from colorlib.runs.copier import Copier, out_of_reach, shown
 from colorlib.settings import FORMS, MODELS, Settings
 from colorlib.sources import files
 
+NAME = re.compile(r"\w[\w.-]*")  # of a run: of its folder, too
 FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
 FAILED_COPY_SECONDS = 30.0  # and one that fails, before it says why
 
@@ -45,7 +46,7 @@ class Run:
     """
 
     def __init__(self, settings: Settings, name: str, model_name: str = ""):
-        if not re.fullmatch(r"\w[\w.-]*", name):
+        if not NAME.fullmatch(name):
             raise ColorlibError(f"{name!r} is no name for a run: take letters, digits, points, _ and -, as in my-loss.")
         self.name = name
         self.folder = settings.results_folder / "runs" / name
@@ -206,9 +207,11 @@ class Keeper:
         self._slots = Slots(run.folder)
         self._copier = Copier(run.copies) if run.copies else None
         with files.disk_errors(run.folder):
-            self._slots.newest()  # sets aside what cannot be read
+            held = self._slots.newest()  # sets aside what cannot be read
             for path in run.folder.glob(".*.part"):  # of a process that was killed as it wrote
                 path.unlink()
+        if held and (newest is None or held.progress > newest.state.progress):
+            raise ColorlibError(f"{run.name}: a checkpoint that could not be read can be read again. Train it again.")
         if newest:
             self._store(newest.data, written=newest.path.parent == run.folder)
 
@@ -339,7 +342,7 @@ def _unchanged(model):
 def list_runs(settings: Settings) -> list[Run]:
     """The runs in the results folder, and in the second one, that have begun: the paper's first, then by name."""
     homes = [home / "runs" for home in (settings.results_folder, settings.keep_folder) if home]
-    own = sorted({path.name for home in homes for path in _listed(home, "*") if path.is_dir()} - {*MODELS})
+    own = sorted({path.name for home in homes for path in _listed(home, "*") if NAME.fullmatch(path.name)} - {*MODELS})
     return [run for run in (Run(settings, name) for name in (*MODELS, *own)) if run.state != "missing"]
 
 

@@ -43,7 +43,7 @@ def write(chosen, steps, name="baseline", split="s" * 64, prior=None, loss=None,
     identity = identity_of(run.model_name, chosen, split, prior, loss)
     with run.locked():
         newest = run.newest()
-        state = newest.state if newest else State(identity, training._recorded(chosen), STEPS_PER_EPOCH)
+        state = newest.state if newest else State(identity, training._as_recorded(chosen), STEPS_PER_EPOCH)
         with runs.Keeper(run, state, newest) as keeper:
             for step in steps:
                 state.step, is_best = step, step % STEPS_PER_EPOCH == 0
@@ -183,6 +183,27 @@ def test_a_checkpoint_that_cannot_be_read_now_is_never_deleted(chosen, capsys, m
     said = capsys.readouterr().out
     assert ("Input/output error" if fault == "EIO" else "another version of colorlib wrote it") in said
     assert said.count("is set aside as") == 2
+
+
+def test_a_checkpoint_that_can_be_read_again_is_not_written_over(chosen, monkeypatch):
+    """The disk fails while the newest checkpoint is looked for, and no longer when the first is to be written."""
+    run = write(chosen, [1, 2, 3, 4])
+    before = [(run.folder / name).read_bytes() for name in (A, B)]
+    for unreadable in ([A, B], [B]):
+        with monkeypatch.context() as patch:
+            real = checkpoint.peek
+
+            def failing(path, unreadable=unreadable, real=real):
+                if path.name in unreadable:
+                    raise OSError(errno.EIO, "Input/output error")
+                return real(path)
+
+            patch.setattr(checkpoint, "peek", failing)
+            newest = run.newest()
+        state = newest.state if newest else State(identity_of("baseline", chosen, "s" * 64), {}, STEPS_PER_EPOCH)
+        with pytest.raises(ColorlibError, match="can be read again"):
+            runs.Keeper(run, state, newest)
+    assert [(run.folder / name).read_bytes() for name in (A, B)] == before
 
 
 def test_the_state_is_read_once(chosen, monkeypatch):
@@ -497,7 +518,7 @@ def test_moved_weights_are_known_by_their_content(chosen, tmp_path):
     first = chosen.replace(weights=str(before))
     model = runs.build("baseline", first)
     run = runs.Run(first, "baseline")
-    state = State(identity_of("baseline", first, "s"), training._recorded(first), 1, step=1, best_epoch=1)
+    state = State(identity_of("baseline", first, "s"), training._as_recorded(first), 1, step=1, best_epoch=1)
     with run.locked():
         runs.Keeper(run, state).save(runs.snapshot(model), is_best=True)
     before.rename(after)
@@ -578,6 +599,7 @@ def test_the_table_of_runs(chosen):
     write(chosen, [1], "efficientnet")
     write(chosen, [1, 2], "a-loss", loss=Own(), model="rebalanced")
     lines = runs.table(chosen).splitlines()
+    (chosen.results_folder / "runs" / ".ipynb_checkpoints").mkdir()
     assert [run.name for run in runs.list_runs(chosen)] == ["baseline", "efficientnet", "a-loss"]
     assert lines[0].split()[:2] == ["run", "state"]
     assert lines[1].split()[:5] == ["baseline", "finished", "2/3", "2", "0.50000"]
