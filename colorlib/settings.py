@@ -96,12 +96,12 @@ class Settings:
     # Models.
     backbone: str = _setting("vgg16", TRAINING, "that of baseline and rebalanced", _one_of(*BACKBONES))
     efficientnet: str = _setting(
-        ("efficientnetb0", "efficientnetb0", "efficientnetb7"),
+        ("efficientnetlite0", "efficientnetb0", "efficientnetb7"),
         TRAINING,
         "the backbone of efficientnet",
         _one_of(*BACKBONES),
     )
-    weights: str = _setting(("none", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
+    weights: str = _setting(("box", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
     dropout: float = _setting(0.2, TRAINING, "of efficientnet alone", SHARE_BELOW_1)
     form: str = _setting(("fast", "fast", "paper"), TRAINING, "form of the ladder", _one_of(*FORMS))
     dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))

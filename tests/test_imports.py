@@ -18,7 +18,7 @@ ORDER = [
     ["sources.photos"],
     ["sources.splits", "sources.packs", "sources.published", "sources.folder", "sources.sample", "sources"],
     ["prior", "batches", "losses", "models"],
-    ["runs.checkpoint", "runs.run", "runs"],
+    ["runs.checkpoint", "runs.identity", "runs.copier", "runs.run", "runs"],
     ["training"],
     ["evaluation", "colorize"],
     ["figures"],

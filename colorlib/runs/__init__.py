@@ -1,33 +1,5 @@
 """What a training leaves: a run's folder, its checkpoints, and their copies. One door: `Run`."""
 
-from colorlib.runs.run import (
-    HISTORY_COLUMNS,
-    Keeper,
-    Run,
-    State,
-    ago,
-    build,
-    half_precision,
-    identity_of,
-    list_runs,
-    restore,
-    snapshot,
-    table,
-    unpack,
-)
+from colorlib.runs.run import Run, build, half_precision, list_runs, table
 
-__all__ = [
-    "HISTORY_COLUMNS",
-    "Keeper",
-    "Run",
-    "State",
-    "ago",
-    "build",
-    "half_precision",
-    "identity_of",
-    "list_runs",
-    "restore",
-    "snapshot",
-    "table",
-    "unpack",
-]
+__all__ = ["Run", "build", "half_precision", "list_runs", "table"]

@@ -1,134 +1,81 @@
-"""A run's folder, results/runs/<model>/: where a training stands, exactly, and what came of it.
+"""A run's folder, results/<profile or data set>/runs/<run>/: where a training stands, exactly, and what came of it.
 
-    checkpoint-00000120.npz   after step 120; the last two are kept
-    best-0003.npz             the weights after the best epoch so far, 3; those that the two checkpoints need are kept,
-                              each twice (best-0003-again.npz): one flipped bit must not cost both checkpoints
-    history.csv               one row an epoch, made from the newest checkpoint, as is settings.json
-    lock                      held while a process trains this run
+    checkpoint-{a,b}.npz   the last two checkpoints, each with the weights of the best epoch until then
+    history.csv            one row an epoch, made from the newest checkpoint, as is settings.json
+    lock, lock.holder      held while a process trains this run
+    *.aside                what could not be read when a training went on: nothing reads or deletes it
 
-A checkpoint holds what training changes, and no backbone. Copies lie in a second folder (see `checkpoint.Copier`).
+A checkpoint holds what training changes, and no frozen backbone. Copies lie in a second folder (see `runs.copier`).
 """
 
 import contextlib
 import csv
 import dataclasses
-import fcntl
 import functools
-import hashlib
 import io
 import json
 import os
+import re
 import time
+from datetime import timedelta
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, models
-from colorlib.runs import checkpoint
-from colorlib.runs.checkpoint import Copier, Damaged, digest_of, pack, reason, say, unpack
-from colorlib.settings import FORMS, MODELS, Settings, check_choice
-from colorlib.sources.files import disk_errors, rewrite, write_whole
+from colorlib import settings as settings_module
+from colorlib.runs import checkpoint, identity
+from colorlib.runs.checkpoint import BEST, Checkpoint, Slots, State, Unusable, reason
+from colorlib.runs.copier import Copier, out_of_reach, shown
+from colorlib.settings import FORMS, MODELS, Settings
+from colorlib.sources import files, weights
 
+NAME = re.compile(r"\w[\w.-]*")  # of a run: of its folder, too
 FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
 FAILED_COPY_SECONDS = 30.0  # and one that fails, before it says why
-HISTORY_COLUMNS = (
-    *("epoch", "loss", "val_loss", "mse", "val_mse", "argmax_agreement", "val_argmax_agreement"),
-    *("learning_rate", "steps", "seconds", "photos_per_second"),
-)
-# What may differ between two sessions of one training, or is told by another entry. Every other setting counts, also
-# one that is added later.
-_NO_MATTER = {"profile", "mirror", "data_folder", "results_folder", "keep_folder", "cache", "checkpoint_minutes"}
-_NO_MATTER |= {"checkpoint_steps", "data", "fraction", "backbone", "efficientnet", "distribute"}
-_MATTERS_FOR = {"dropout": "efficientnet", "bin_width": "rebalanced", "sigma": "rebalanced", "lambda_": "rebalanced"}
-
-
-@dataclasses.dataclass
-class State:
-    """Where a training stands, beside its variables. Goes into the checkpoint as JSON."""
-
-    identity: dict
-    settings: dict
-    steps_per_epoch: int = 0
-    step: int = 0  # steps done, over all epochs
-    seconds: float = 0.0  # spent on the epoch under way
-    history: list = dataclasses.field(default_factory=list)
-    best: float | None = None  # validation loss
-    best_epoch: int = 0  # counted from 1; 0: none yet
-    best_digest: str = ""  # of the file with its weights
-    wait: int = 0  # epochs without a better one
-    stopped: bool = False  # early
-    finished: bool = False
-    saved: float = 0.0  # seconds since 1970
-
-    @property
-    def where(self) -> str:
-        """The step that comes next, as a reader counts."""
-        epoch, step = divmod(self.step, self.steps_per_epoch or 1)
-        return f"epoch {epoch + 1}, step {step + 1} of {self.steps_per_epoch}"
-
-
-@dataclasses.dataclass
-class Found:
-    """A checkpoint that was read whole: its state and variables, and the weights of the best epoch."""
-
-    state: State
-    arrays: dict
-    data: bytes
-    best_data: bytes
-    place: str = ""  # "" in the run's own folder, else " in <folder>"
-
-    @property
-    def best_arrays(self) -> dict:
-        """The variables of the best epoch. A finished run's checkpoint holds them itself."""
-        return unpack(self.best_data)[1] if self.best_data else self.arrays
-
-
-def identity_of(model_name: str, settings: Settings, split_checksum: str, prior=None, replicas: int = 1) -> dict:
-    """What two trainings must share so that one can go on from the other's checkpoint."""
-    fields = {
-        name: value
-        for name, value in dataclasses.asdict(settings).items()
-        if name not in _NO_MATTER and _MATTERS_FOR.get(name, model_name) == model_name
-    }
-    fields["weights"] = Path(settings.weights).name  # the same file may lie elsewhere on the next machine
-    fields.update(model=model_name, backbone=settings.backbone_of(model_name), replicas=replicas)
-    fields.update(split=split_checksum, prior=None)
-    if prior is not None:
-        content = (
-            np.asarray(prior.counts, np.int64).tobytes() + repr((prior.bin_width, prior.sigma, prior.lambda_)).encode()
-        )
-        fields["prior"] = hashlib.sha256(content).hexdigest()
-    return fields
 
 
 class Run:
-    """The training of one of the three models: where it stands, its history, and its best weights."""
+    """A training: where it stands, its history, and its best weights.
 
-    def __init__(self, settings: Settings, model_name: str):
-        check_choice("model", model_name, MODELS)
-        self.model_name = model_name
-        self.folder = settings.results_folder / "runs" / model_name
-        self.keep_folder = settings.keep_folder
-        self._asked = settings
+    name: of its folder: one of `MODELS`, or a name of the reader's own. The run is looked at once, when something is
+    first asked of it; a new `Run` sees what has happened since.
+    """
+
+    def __init__(self, settings: Settings, name: str, model_name: str = ""):
+        if not NAME.fullmatch(name):
+            raise ColorlibError(f"{name!r} is no name for a run: take letters, digits, points, _ and -, as in my-loss.")
+        self.name = name
+        self.folder = settings.results_folder / "runs" / name
+        self.copies = settings.keep_folder and settings.keep_folder / "runs" / name
+        self._today, self._model_name = settings, model_name
+
+    @functools.cached_property
+    def _state(self) -> State | None:
+        return next((state for state, _ in self._readable()), None)
+
+    @property
+    def model_name(self) -> str:
+        """Which of `MODELS` it trains. Raises `ColorlibError` where only a checkpoint could tell, and there is none."""
+        return self._model_name or (self.name if self.name in MODELS else self._need_state().identity["model"])
 
     @property
     def state(self) -> str:
         """One of "missing", "unfinished" and "finished"."""
-        newest = self._newest_state()
-        return "missing" if newest is None else "finished" if newest.finished else "unfinished"
+        return "missing" if self._state is None else "finished" if self._state.finished else "unfinished"
 
     @property
     def history(self) -> list[dict]:
         """The rows of history.csv, one an epoch, as numbers; empty where there is none."""
-        newest = self._newest_state()
-        return newest.history if newest else []
+        return self._state.history if self._state else []
 
     @property
     def best_epoch(self) -> int:
         """The epoch, counted from 1, with the lowest validation loss; 0 before the first is done."""
-        newest = self._newest_state()
-        return newest.best_epoch if newest else 0
+        return self._state.best_epoch if self._state else 0
 
     @property
     def split_checksum(self) -> str:
@@ -138,228 +85,184 @@ class Run:
     @property
     def settings(self) -> Settings:
         """The settings that it was trained with; the folders are today's."""
-        return _settings_of(self._need_state(), self._asked)
-
-    @property
-    def bytes(self) -> int:
-        """The size of the run's own folder."""
-        return sum(path.stat().st_size for path in self.folder.glob("*"))
-
-    @property
-    def age(self) -> float:
-        """Seconds since the newest checkpoint was written."""
-        return time.time() - self._need_state().saved
+        return self._recorded(self._need_state())
 
     def build_model(self) -> keras.Model:
-        """The model with the weights of the best epoch. Raises `ColorlibError` when there is none that is whole."""
-        found = self.newest()
-        if found is None or not found.state.best_epoch:
+        """The model with the weights of the best epoch. Raises `ColorlibError` when there is none that is whole, or
+        when the backbone's weights are no longer where they were."""
+        newest = self.newest()
+        if newest is None or not newest.state.best_epoch:
             raise ColorlibError(self._missing())
-        if found.state.identity["model"] != self.model_name:
+        if (trained := newest.state.identity["model"]) != self.model_name:
+            where = self.folder.with_name(trained)
             raise ColorlibError(
-                f"{self.folder} holds a run of {found.state.identity['model']}, not of {self.model_name}. "
-                f"Move it to {self.folder.with_name(found.state.identity['model'])}."
+                f"{self.folder} holds a run of {trained}, not of {self.model_name}. Move it to {where}."
             )
-        model = build(self.model_name, _settings_of(found.state, self._asked))
-        restore(model, found.best_arrays, self.model_name)
+        model = build(trained, dataclasses.replace(self._recorded(newest.state), weights=self._weights(newest.state)))
+        restore(model, newest.best_arrays, self.name)
         return model
 
-    def newest(self, identity: dict | None = None) -> Found | None:
-        """The checkpoint furthest on, of both folders, that is whole. What is damaged is said and passed over.
-
-        Raises `ColorlibError` naming the differences where `identity` is given and the checkpoint's is another.
-        """
-        if self.keep_folder and (why := checkpoint.out_of_reach(self.keep_folder)):
-            say(f"{self.model_name}: no look into {checkpoint.shown(self.keep_folder)}: {why}.")
-        for state, path, place in self._candidates(aloud=True):
-            if identity is not None:
-                self._refuse_other(state.identity, identity)
+    def newest(self) -> Checkpoint | None:
+        """The checkpoint furthest on, of both folders, that is whole. What cannot be used is said and passed over."""
+        if self.copies and (why := out_of_reach(self._today.keep_folder)):
+            tqdm.write(f"{self.name}: no look into {shown(self._today.keep_folder)}: {why}.")
+        for _, path in self._readable(self._say_unused):
             try:
-                data = path.read_bytes()
-                meta, arrays = unpack(data)
-                best = self._best(state.best_digest) if state.best_epoch and not state.finished else b""
-                return Found(State(**meta), arrays, data, best, place)
-            except (Damaged, OSError) as error:
-                self._say_unused(path, place, error)
+                return checkpoint.read(path)
+            except (Unusable, OSError) as error:
+                self._say_unused(path, error)
         return None
 
-    def delete(self) -> None:
-        """Forget this training, here and in the second folder, so that the next one starts afresh."""
-        with self.locked():
-            for path in sorted(self._kept.glob("*.npz")) if self._kept else ():
-                rewrite(path, b"")  # nothing large goes to Drive's trash
-                path.unlink()
-            for path in self.folder.iterdir():
-                if path.name != "lock":
-                    path.unlink()
+    def continued(self) -> Settings:
+        """Today's settings with what this run recorded in place of defaults that have changed since, which is said."""
+        if (state := self._state) is None:
+            return self._today
+        changes = identity.changed_defaults(self.model_name, self._today, state.settings)
+        if "weights" in changes:
+            changes["weights"] = self._weights(state)
+        for name, value in changes.items():
+            text = f"{name} stays {value!r}, as recorded; no other was given, and the default is"
+            tqdm.write(f"{self.name}: {text} {getattr(self._today, name)!r}.")
+        return dataclasses.replace(self._today, **changes)
+
+    def refuse_other(self, training: dict) -> None:
+        """Raise `ColorlibError` naming the differences where a checkpoint's identity is not that of a training."""
+        for state, path in self._readable():
+            if differences := identity.differences(state.identity, training, self._today.given):
+                where = f"runs/{self.name} in {shown(path.parents[2])}"
+                raise ColorlibError(
+                    f"{self.name} was trained with {', '.join(differences)}: that cannot be continued. Go back to it, "
+                    f"choose another results folder (--results, COLORLIB_RESULTS), or forget it by deleting {where}."
+                )
 
     @contextlib.contextmanager
     def locked(self):
         """Hold this run against a second process. The system itself lets go when a process is killed."""
-        with disk_errors(self.folder):
+        with files.disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("a+")
-        with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise ColorlibError(
-                    f"{self.model_name} is already being trained here ({file.read().strip() or 'by another process'}). "
-                    "Wait for that, stop it, or choose another results folder (COLORLIB_RESULTS)."
-                ) from None
-            except OSError as error:
-                say(f"{self.model_name}: this disk has no locks ({reason(error)}): train it in one process only.")
-            file.truncate(0)
-            file.write(f"by process {os.getpid()}")
-            file.flush()
+            (holder := self.folder / "lock.holder").touch()
+        lock = filelock.FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+            holder.write_text(f"process {os.getpid()}")
+        except filelock.Timeout:
+            text = f"{self.name} is already being trained here (by {holder.read_text()}). Wait for that, stop it, or"
+            raise ColorlibError(f"{text} choose another results folder (--results, COLORLIB_RESULTS).") from None
+        except (OSError, NotImplementedError) as error:
+            tqdm.write(f"{self.name}: this disk has no locks ({reason(error)}): train it in one process only.")
+        try:
             yield
+        finally:
+            lock.release()
 
-    @property
-    def _kept(self) -> Path | None:
-        return self.keep_folder and self.keep_folder / "runs" / self.model_name
+    def where(self, path: Path) -> str:
+        """Where a checkpoint lies, for a reader: "" in the run's own folder."""
+        return "" if path.parent == self.folder else f" in {shown(self._today.keep_folder)}"
 
     def _missing(self):
-        return f"There is no trained {self.model_name} yet. Train it: python -m colorlib train {self.model_name}"
+        return f"There is no trained {self.name} yet. Train it: python -m colorlib train {self.name}"
 
-    def _need_state(self) -> State:
-        newest = self._newest_state()
-        if newest is None:
+    def _need_state(self):
+        if self._state is None:
             raise ColorlibError(self._missing())
-        return newest
+        return self._state
 
-    def _newest_state(self) -> State | None:
-        return next((state for state, _, _ in self._candidates()), None)
+    def _readable(self, say_unused=lambda path, error: None):
+        """(state, path) of each checkpoint in both folders, the one furthest on first, our own before a copy."""
+        states = []
+        for path in (folder / name for folder in (self.folder, self.copies) if folder for name in Slots.NAMES):
+            try:
+                states.append((checkpoint.peek(path), path))
+            except FileNotFoundError:
+                pass
+            except (Unusable, OSError) as error:
+                say_unused(path, error)
+        return sorted(states, key=lambda pair: pair[0].progress, reverse=True)
 
-    def _candidates(self, aloud=False) -> list[tuple[State, Path, str]]:
-        """The checkpoints in both folders, the one furthest on first, our own before a copy."""
-        found = []
-        for folder, place in (
-            (self.folder, ""),
-            (self._kept, f" in {self.keep_folder and checkpoint.shown(self.keep_folder)}"),
-        ):
-            for path in _listed(folder, "checkpoint-*.npz"):
-                try:
-                    found.append((State(**checkpoint.peek(path)), path, place))
-                except (Damaged, OSError, TypeError) as error:
-                    if aloud:
-                        self._say_unused(path, place, error)
-        last = self._last_step()
-        path = self.folder / f"checkpoint-{last:08d}.npz"
-        if aloud and not path.exists() and last > max((state.step for state, _, _ in found), default=-1):
-            self._say_unused(path, "", Damaged("it is missing"))
-        return sorted(found, key=lambda item: (item[0].step, item[0].finished), reverse=True)
+    def _say_unused(self, path, error):
+        tqdm.write(f"{self.name}: {path.name}{self.where(path)} is not used: {reason(error)}.")
 
-    def _last_step(self) -> int:
-        """The step of the last checkpoint that was written here, whether it is still there or not."""
-        try:
-            return int(json.loads((self.folder / "settings.json").read_bytes())["step"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return -1
+    def _recorded(self, state):
+        known = Settings.__dataclass_fields__  # and not what another version has besides
+        return dataclasses.replace(self._today, **{n: value for n, value in state.settings.items() if n in known})
 
-    def _say_unused(self, path, place, error):
-        say(f"{self.model_name}: {path.name}{place} is not used: {reason(error)}.")
-
-    def _best(self, digest: str) -> bytes:
-        """The file of the best weights, from wherever it is whole. Raises `Damaged`."""
-        for path in [*_listed(self.folder, "best-*.npz"), *_listed(self._kept, "best-*.npz")]:
-            with contextlib.suppress(OSError, Damaged):
-                data = path.read_bytes()
-                if digest_of(data) == digest:
-                    unpack(data)
-                    return data
-        raise Damaged("the best weights that belong to it are missing or damaged")
-
-    def _refuse_other(self, then: dict, now: dict):
-        words = {"split": "another split of the photos", "prior": "another prior"}
-        differences = [
-            words.get(name, f"{name} {then.get(name, 'unknown')!r} (now {now.get(name, 'unknown')!r})")
-            for name in sorted({*then, *now})
-            if then.get(name) != now.get(name)
-        ]
-        if differences:
-            where = f"runs/{self.model_name} in {self.folder.parents[1].name}"
-            where += f" and in {checkpoint.shown(self.keep_folder)}" if self.keep_folder else ""
-            raise ColorlibError(
-                f"{self.model_name} was trained with {', '.join(differences)}: that cannot be continued. Go back to "
-                f"it, choose another results folder (COLORLIB_RESULTS), or forget it by deleting {where}."
-            )
+    def _weights(self, state):
+        """What the setting `weights` has to be, for the backbone's weights that this run stands on."""
+        wanted, backbone = state.identity["weights"], self._recorded(state).backbone_of(state.identity["model"])
+        for name in (state.settings["weights"], self._today.weights):
+            with contextlib.suppress(ColorlibError):
+                if weights.resolve(name, backbone).sha256 == wanted:
+                    return name
+        raise ColorlibError(
+            f"{self.name} was trained on the backbone weights {state.settings['weights']!r} (sha256 {wanted[:12]}...), "
+            "and they are not there any more. Say where they are now: --weights FILE, or COLORLIB_WEIGHTS=FILE."
+        )
 
 
 class Keeper:
     """Writes a run's checkpoints and hands them to the copier. A disk that fails is said, and stops no training."""
 
-    def __init__(self, run: Run, state: State, found: Found | None = None):
+    def __init__(self, run: Run, state: State, newest: Checkpoint | None = None):
         self.run, self.state = run, state
-        self.best_data = found.best_data if found else b""
-        self._copier = Copier(run.keep_folder, run.model_name) if run.keep_folder else None
-        self._best_written = False
-        # What lies beyond the state is damaged, or was never reached by the checkpoint that we go on from.
-        beyond = {"checkpoint-*.npz": state.step if found else -1, "best-*.npz": state.best_epoch}
-        for pattern, last in beyond.items():
-            for path in run.folder.glob(pattern):
-                if int(path.stem.split("-")[1]) > last:
-                    path.unlink()
-        for path in run.folder.glob(".*.part"):
-            path.unlink()
-        if found:
-            self._store(found.data, there=not found.place)
+        self.best = _of_model(newest.best_arrays) if newest else {}  # the model's variables after the best epoch
+        self._slots = Slots(run.folder)
+        self._copier = Copier(run.copies) if run.copies else None
+        with files.disk_errors(run.folder):
+            held = self._slots.newest()  # sets aside what cannot be read
+            for path in run.folder.glob(".*.part"):  # of a process that was killed as it wrote
+                path.unlink()
+        if held and (newest is None or held.progress > newest.state.progress):
+            raise ColorlibError(f"{run.name}: a checkpoint that could not be read can be read again. Train it again.")
+        if newest:
+            self._store(newest.data, written=newest.path.parent == run.folder)
 
     def __enter__(self) -> "Keeper":
         return self
 
     def __exit__(self, kind, error, trace) -> None:
         """Wait for the second folder to catch up, and say so if it does not; not when a reader wants to stop."""
-        if self._copier and not self._copier.close(0.0) and (kind is None or issubclass(kind, Exception)):
-            folder, name = checkpoint.shown(self.run.keep_folder), self.run.model_name
-            say(f"{name}: the last checkpoint is being copied to {folder} …")
-            if not self._copier.close(FINAL_COPY_SECONDS if kind is None else FAILED_COPY_SECONDS):
-                say(
-                    f"{name}: the last checkpoint is NOT in {folder}, and may be lost with this session. "
-                    f"See that {folder} can be reached and has room, then train again: only the copy is made."
-                )
+        stopped = kind is not None and not issubclass(kind, Exception)
+        seconds = 0 if stopped else FINAL_COPY_SECONDS if kind is None else FAILED_COPY_SECONDS
+        if self._copier and not self._copier.close(seconds) and not stopped:
+            folder = shown(self._copier.root)
+            tqdm.write(
+                f"{self.run.name}: the last checkpoint is NOT in {folder}, and may be lost with this session. "
+                f"See that {folder} can be reached and has room, then train again: only the copy is made."
+            )
 
-    def save_best(self, arrays: dict) -> None:
-        """Take these variables for the best so far; they are written with the next checkpoint."""
-        self.best_data = pack({"epoch": self.state.best_epoch}, arrays)
-        self.state.best_digest = digest_of(self.best_data)
-        self._best_written = False
+    def save(self, arrays: dict, is_best: bool = False) -> bool:
+        """Write a checkpoint of the state and these variables. Tells whether that went well.
 
-    def save(self, arrays: dict) -> bool:
-        """Write a checkpoint of the state and these variables. Tells whether that went well."""
+        is_best: these are the best so far. Otherwise the file also holds those that are.
+        """
+        if is_best:
+            self.best = _of_model(arrays)
+        else:
+            arrays = arrays | {f"{BEST}{name}": array for name, array in self.best.items()}
         self.state.saved = time.time()
-        return self._store(pack(dataclasses.asdict(self.state), arrays))
+        return self._store(checkpoint.pack(self.state, arrays))
 
-    def _store(self, data, there=False):
-        folder, name = self.run.folder, self.run.model_name
+    def _store(self, data, written=False):
         try:
-            if self.best_data and not self._best_written:
-                for again in ("", "-again"):  # without them no checkpoint could be used
-                    write_whole(folder / f"best-{self.state.best_epoch:04d}{again}.npz", self.best_data)
-                self._best_written = True
-            if not there:
-                write_whole(folder / f"checkpoint-{self.state.step:08d}.npz", data)
-            for pattern, kept in (("checkpoint-*.npz", 2), ("best-*.npz", 4)):
-                for path in sorted(folder.glob(pattern))[:-kept]:
-                    path.unlink()
+            if not written:
+                self._slots.put(self.state, data)
             self._export()
             written = True
-        except OSError as error:
-            say(f"{name}: no checkpoint could be written: {reason(error)}. Training goes on; make room for the next.")
-            written = False
+        except (OSError, Unusable) as error:
+            text = f"no checkpoint could be written: {reason(error)}. Training goes on; make room for the next."
+            tqdm.write(f"{self.run.name}: {text}")
         if self._copier:
-            meta = {"step": self.state.step, "finished": self.state.finished, "identity": self.state.identity}
-            self._copier.offer(meta, data, self.best_data)
+            self._copier.offer(self.state, data)
         return written
 
     def _export(self):
-        table = io.StringIO()
-        writer = csv.DictWriter(table, HISTORY_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.state.history)
-        write_whole(self.run.folder / "history.csv", table.getvalue().encode())
+        if self.state.history:
+            text = io.StringIO()
+            rows = [self.state.history[0].keys(), *(row.values() for row in self.state.history)]
+            csv.writer(text, lineterminator="\n").writerows(rows)
+            files.write_whole(self.run.folder / "history.csv", text.getvalue().encode())
         about = {"step": self.state.step, "identity": self.state.identity, "settings": self.state.settings}
-        write_whole(self.run.folder / "settings.json", json.dumps(about, indent=1).encode())
+        files.write_whole(self.run.folder / "settings.json", json.dumps(about, indent=1).encode())
 
 
 def build(model_name: str, settings: Settings) -> keras.Model:
@@ -370,7 +273,7 @@ def build(model_name: str, settings: Settings) -> keras.Model:
     try:
         return models.build_colorizer(
             backbone,
-            weights=settings.weights,
+            weights=weights.resolve(settings.weights, backbone).path,
             image_size=settings.image_size,
             dropout=settings.dropout if model_name == "efficientnet" else 0.0,
             backbone_dtype=half_precision(backbone) if settings.form == "fast" else None,
@@ -400,81 +303,79 @@ def half_precision(backbone: str) -> str | None:
     return "mixed_bfloat16" if backbone == "vgg16" and ("avx512_bf16" in flags or "amx_bf16" in flags) else None
 
 
-def snapshot(model: keras.Model, others: dict | None = None) -> dict:
-    """The values of all that training changes, by name: the model's, and other variables such as the optimizer's."""
-    values = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model, others).items()}
-    return {"backbone": _first_numbers(model), **values}
+def snapshot(model: keras.Model, beside: dict | None = None) -> dict:
+    """The values of all that training changes, by name: the model's, and those beside it, such as the optimizer's."""
+    variables = _trained(model) | (beside or {})
+    values = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
+    return values | {"unchanged": _unchanged(model)}
 
 
-def restore(model: keras.Model, arrays: dict, model_name: str, others: dict | None = None) -> None:
+def restore(model: keras.Model, arrays: dict, run_name: str, beside: dict | None = None) -> None:
     """The inverse of `snapshot`. Raises `ColorlibError` naming the first difference to another architecture."""
-    variables = _variables(model, others)
-    for name, variable in variables.items():
-        if name not in arrays or tuple(arrays[name].shape) != tuple(variable.shape):
-            then = tuple(arrays[name].shape) if name in arrays else "missing"
-            raise ColorlibError(
-                f"The checkpoint of {model_name} is of another architecture: {name} is {then} in it and "
-                f"{tuple(variable.shape)} in the model."
-            )
-    if unknown := sorted(arrays.keys() - variables.keys() - {"backbone"}) if others else ():
-        raise ColorlibError(f"The checkpoint of {model_name} is of another architecture: it has {unknown[0]} besides.")
-    now = _first_numbers(model)
-    if now.shape != arrays["backbone"].shape or not np.allclose(now, arrays["backbone"], rtol=1e-3, atol=1e-6):
-        raise ColorlibError(f"The checkpoint of {model_name} stands on a backbone with other weights than the model's.")
+    variables = _trained(model) | (beside or {})
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    held = {name: array.shape for name, array in arrays.items() if name in shapes or name.startswith("model/")}
+    if names := sorted(name for name in shapes | held if shapes.get(name) != held.get(name)):
+        sizes = f"{names[0]} is {held.get(names[0])} in it and {shapes.get(names[0])} in the model"
+        raise ColorlibError(f"The checkpoint of {run_name} is of another architecture: {sizes}.")
+    unchanged = _unchanged(model)
+    if unchanged.shape != arrays["unchanged"].shape or not np.allclose(unchanged, arrays["unchanged"], 1e-3, 1e-6):
+        raise ColorlibError(f"The checkpoint of {run_name} stands on a backbone with other weights than the model's.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
-def _variables(model, others):
-    trained = {f"model/{name}": variable for name, variable in models.trained_variables(model).items()}
-    return {**trained, **(others or {})}
+def _trained(model):
+    return {f"model/{name}": variable for name, variable in models.trained_variables(model).items()}
 
 
-def _first_numbers(model):
-    """Of each variable of the frozen backbone the first numbers: enough to tell one backbone from another."""
-    return np.concatenate([keras.ops.convert_to_numpy(v).ravel()[:4] for v in model.get_layer("backbone").weights])
+def _of_model(arrays):
+    return {name: array for name, array in arrays.items() if name.startswith("model/")}
+
+
+def _unchanged(model):
+    """The first numbers of each variable that training leaves alone: they tell one frozen backbone from another."""
+    trained = {id(variable) for variable in models.trained_variables(model).values()}
+    unchanged = [variable for variable in model.weights if id(variable) not in trained]
+    return np.concatenate([[], *(keras.ops.convert_to_numpy(variable).ravel()[:4] for variable in unchanged)])
 
 
 def list_runs(settings: Settings) -> list[Run]:
-    """The runs in the results folder, and in the second one, that have begun."""
-    return [run for run in (Run(settings, name) for name in MODELS) if run.state != "missing"]
+    """The runs in the results folder, and in the second one, that have begun: the paper's first, then by name."""
+    homes = [home / "runs" for home in (settings.results_folder, settings.keep_folder) if home]
+    own = sorted({path.name for home in homes for path in _listed(home, "*") if NAME.fullmatch(path.name)} - {*MODELS})
+    return [run for run in (Run(settings, name) for name in (*MODELS, *own)) if run.state != "missing"]
 
 
 def table(settings: Settings) -> str:
-    """`list_runs` as text: model, state, epochs done, best loss, size and age."""
-    lines = [f"{'model':14}{'state':12}{'epochs':>8}{'best epoch':>12}{'best loss':>11}{'MB':>8}  last checkpoint"]
+    """`list_runs` as text: name, state, epochs done, best loss and age; then what an earlier version left."""
+    lines = [f"{'run':20}{'state':12}{'epochs':>8}{'best epoch':>12}{'best loss':>11}  last checkpoint"]
     for run in list_runs(settings):
-        rows, best = run.history, run.best_epoch
-        loss = f"{rows[best - 1]['val_loss']:.5f}" if best else "-"
-        epochs = f"{len(rows)}/{run.settings.epochs}"
-        size = f"{run.bytes / 1e6:.1f}"
-        lines.append(
-            f"{run.model_name:14}{run.state:12}{epochs:>8}{best or '-':>12}{loss:>11}{size:>8}  {ago(run.age)}"
-        )
-    return (
-        "\n".join(lines)
-        if len(lines) > 1
-        else "No model has been trained yet. Begin with: python -m colorlib train baseline"
-    )
+        epochs, best = f"{len(run.history)}/{run.settings.epochs}", run.best_epoch
+        loss = f"{run.history[best - 1]['val_loss']:.5f}" if best else "-"
+        lines.append(f"{run.name:20}{run.state:12}{epochs:>8}{best or '-':>12}{loss:>11}  {ago(run._state)}")
+    if len(lines) == 1:
+        lines = ["No model has been trained yet. Begin with: python -m colorlib train baseline"]
+    return "\n".join([*lines, *filter(None, (former_run(settings, name) for name in MODELS))])
 
 
-def ago(seconds: float) -> str:
-    """A span of time that ends now, for a reader: "12 minutes ago"."""
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "just now"
+def former_run(settings: Settings, name: str) -> str:
+    """A line about a run of these settings that an earlier version of the project left; "" where there is none."""
+    data, results = Path(settings.data).name, settings_module.ROOT / "results"
+    homes = [settings.results_folder, *([results, results / data] if settings.results_folder.parent == results else [])]
+    homes += [settings.keep_folder.with_name(f"{settings.profile}-{data}")] if settings.keep_folder else []
+    for home in homes:
+        if {path.name for path in _listed(home / "runs" / name, "*.npz")} - {*Slots.NAMES}:
+            left = f"runs/{name} in {shown(home)} holds a training of an earlier version of this project"
+            return f"{name}: {left}. It is neither continued nor touched; delete it when you no longer want it."
+    return ""
 
 
-def _settings_of(state: State, today: Settings) -> Settings:
-    known = {field.name for field in dataclasses.fields(Settings)}
-    return today.replace(**{name: value for name, value in state.settings.items() if name in known})
+def ago(state: State) -> str:
+    """The time since a checkpoint was written, for a reader: "0:12:30 ago"."""
+    return f"{timedelta(seconds=int(time.time() - state.saved))} ago"
 
 
-def _listed(folder: Path | None, pattern: str) -> list[Path]:
+def _listed(folder, pattern):
     """The files of a folder that may be missing, or out of reach for now (which `Run.newest` says)."""
-    try:
-        return sorted(folder.glob(pattern)) if folder else []
-    except OSError:
-        return []
+    return [] if out_of_reach(folder) else sorted(folder.glob(pattern))

@@ -30,8 +30,11 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny_run  # noqa: E402
 
-from colorlib import runs, settings, training  # noqa: E402
+from colorlib import models, runs, settings, training  # noqa: E402
 from colorlib.runs import checkpoint  # noqa: E402
+from colorlib.runs.checkpoint import State  # noqa: E402
+from colorlib.runs.identity import identity_of  # noqa: E402
+from colorlib.runs.run import Keeper, snapshot  # noqa: E402
 from colorlib.sources import files  # noqa: E402
 
 CASES = (  # model, changed settings, with a second folder, share of the kills
@@ -107,27 +110,35 @@ def fork_training(watch, log, model, chosen, split, prior):
 
 def observe(watch):
     """In the training process: tell where it stands, and write slowly."""
-    begin, step = training._Training.__init__, training._Recorder.on_train_batch_end
+    begin, step = training._Bookkeeper.__init__, training._Bookkeeper.on_train_batch_end
 
     def told_begin(self, *arguments):
+        watch["begun"] = arguments[0].state.step
         begin(self, *arguments)
-        watch["begun"] = self.state.step
 
     def told_step(self, batch, logs=None):
         step(self, batch, logs)
         watch["step"] = self.state.step
 
-    def slow_write(file, data):
+    def slow_write(path, data):
+        """In place: as `checkpoint.rewrite`, or, of a file aside, as `files.write_whole`."""
         watch["writing"] = 1
-        for part in range(0, len(data), size := max(1, len(data) // 6)):
-            file.write(data[part : part + size])
-            file.flush()
-            time.sleep(0.02)
-        os.fsync(file.fileno())
+        path.touch()
+        with path.open("r+b") as file:
+            for part in range(0, len(data), size := max(1, len(data) // 6)):
+                file.write(data[part : part + size])
+                file.flush()
+                time.sleep(0.02)
+            file.truncate()
+            os.fsync(file.fileno())
         watch["writing"] = 0
 
-    training._Training.__init__, training._Recorder.on_train_batch_end = told_begin, told_step
-    files._write = slow_write
+    def slow_whole(path, data):
+        with files.aside(path) as part:
+            slow_write(part, data)
+
+    training._Bookkeeper.__init__, training._Bookkeeper.on_train_batch_end = told_begin, told_step
+    checkpoint.rewrite, files.write_whole = slow_write, slow_whole
 
 
 def wait_and_kill(process, watch, chance, log):
@@ -236,17 +247,17 @@ def kills(folder, options):
 def damage(folder, chance):
     """Every kind of damage to a checkpoint: cut short at any length, bits flipped, bytes of another one."""
     arrays = {f"layer{i}/kernel": np.random.default_rng(i).normal(size=(40, 40)).astype("float32") for i in range(30)}
-    good = checkpoint.pack({"step": 1, "history": [{"loss": 0.1}]}, arrays)
-    other = checkpoint.pack({"step": 2, "history": [{"loss": 0.2}]}, {name: a + 1 for name, a in arrays.items()})
+    good = checkpoint.pack(State({}, {}, step=1, history=[{"loss": 0.1}]), arrays)
+    other = checkpoint.pack(State({}, {}, step=2, history=[{"loss": 0.2}]), {n: a + 1 for n, a in arrays.items()})
     taken, tried = 0, 0
 
     def attempt(data):
         nonlocal taken, tried
         tried += 1
         try:
-            checkpoint.unpack(data)
+            checkpoint.verify(data)
             taken += 1
-        except checkpoint.Damaged:
+        except checkpoint.Unusable:
             pass
 
     for length in range(10 * 1024):
@@ -260,7 +271,7 @@ def damage(folder, chance):
         attempt(bytes(flipped))
     for length in (chance.randrange(1, len(good)) for _ in range(500)):  # rewritten in place, and interrupted
         attempt(other[:length] + good[length:])
-    checkpoint.unpack(good)
+    checkpoint.verify(good)
     tell("damaged files tried", tried, at_least=16_740)
     tell("damaged files taken for good", taken, at_most=0)
 
@@ -273,37 +284,42 @@ def sizes(folder):
         model = runs.build(model_name, chosen)
         model.compile("adam", "mse")
         model.optimizer.build(model.trainable_variables)
-        others = {f"optimizer/{i}": variable for i, variable in enumerate(model.optimizer.variables)}
+        beside = {f"optimizer/{i}": variable for i, variable in enumerate(model.optimizer.variables)}
         run = runs.Run(chosen, model_name)
         run.folder.mkdir(parents=True)
-        state = runs.State(runs.identity_of(model_name, chosen, "0" * 64), {}, steps_per_epoch=1, step=1, best_epoch=1)
-        keeper = runs.Keeper(run, state)
-        keeper.save_best(runs.snapshot(model))
+        state = State(identity_of(model_name, chosen, "0" * 64), {}, steps_per_epoch=1, step=1, best_epoch=1)
+        keeper = Keeper(run, state)
+        keeper.save(snapshot(model, beside), is_best=True)
         begin = time.perf_counter()
-        keeper.save(runs.snapshot(model, others))
+        keeper.save(snapshot(model, beside))  # the largest: later than the best epoch, whose weights it holds as well
         seconds = time.perf_counter() - begin
         trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-        trained = sum(int(np.prod(v.shape)) for v in runs.models.trained_variables(model).values())
+        trained = sum(int(np.prod(v.shape)) for v in models.trained_variables(model).values())
         model.save(folder / "whole.keras")
         whole = (folder / "whole.keras").stat().st_size
         tell(f"{name}: trainable parameters", trainable)
-        size = (run.folder / "checkpoint-00000001.npz").stat().st_size
-        tell(f"{name}: bytes of a checkpoint", size)
+        size, largest = ((run.folder / f"checkpoint-{slot}.npz").stat().st_size for slot in "ab")
+        tell(f"{name}: bytes of a checkpoint, after the best epoch and later", [size, largest])
         tell(
-            f"{name}: checkpoint / (4 bytes × (3 × trainable + statistics))",
+            f"{name}: checkpoint after the best epoch / (4 bytes × (3 × trainable + statistics))",
             round(size / (4 * (2 * trainable + trained)), 4),
             at_most=1.05,
         )
         tell(
+            f"{name}: a later checkpoint / (4 bytes × (4 × trainable + 2 × statistics))",
+            round(largest / (4 * (2 * trainable + 2 * trained)), 4),
+            at_most=1.05,
+        )
+        tell(
             f"{name}: checkpoint / Keras' whole-model file",
-            round(size / whole, 3),
+            round(largest / whole, 3),
             **({"at_most": 0.36} if "b7" in name else {}),
         )
         tell(f"{name}: seconds to write a checkpoint, the best weights included", round(seconds, 2))
         share = 100 * seconds / (60 * chosen.checkpoint_minutes)
         tell(f"{name}: % of the training time, every {chosen.checkpoint_minutes:g} minutes", round(share, 3), at_most=1)
         keras.backend.clear_session()
-        del model, keeper, others
+        del model, keeper, beside
 
 
 if __name__ == "__main__":

@@ -3,55 +3,71 @@
 import csv
 import dataclasses
 import errno
+import io
+import json
+import linecache
 import os
 import random
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_run
 
 from colorlib import ColorlibError, settings, training
+from colorlib.runs import checkpoint
 from colorlib.runs import run as runs
-from colorlib.runs.checkpoint import unpack
+from colorlib.runs.checkpoint import State
+from colorlib.runs.identity import SETTINGS, identity_of
 from colorlib.sources import files
 
 STEPS_PER_EPOCH = 2
+A, B = checkpoint.Slots.NAMES
 
 
 def arrays(step):
-    return {"model/kernel": np.full((30, 30), step, np.float32), "backbone": np.zeros(3, np.float32)}
+    return {"model/kernel": np.full((30, 30), step, np.float32), "unchanged": np.zeros(3, np.float32)}
 
 
 def row(epoch):
-    return dict.fromkeys(runs.HISTORY_COLUMNS, 0.5) | {"epoch": epoch, "val_loss": 1 / epoch, "steps": STEPS_PER_EPOCH}
+    names = ("epoch", "loss", "val_loss", "mse", "val_mse", "learning_rate", "steps", "seconds", "photos_per_second")
+    return dict.fromkeys(names, 0.5) | {"epoch": epoch, "val_loss": 1 / epoch, "steps": STEPS_PER_EPOCH}
 
 
-def write(chosen, steps, name="baseline", split="s" * 64, prior=None, finish=False):
+def write(chosen, steps, name="baseline", split="s" * 64, prior=None, loss=None, finish=False, model=""):
     """A run that has saved checkpoints after these steps, each epoch of two steps being better than the one before."""
-    run = runs.Run(chosen, name)
-    identity = runs.identity_of(name, chosen, split, prior)
+    run = runs.Run(chosen, name, model)
+    identity = identity_of(run.model_name, chosen, split, prior, loss)
     with run.locked():
-        found = run.newest(identity)
-        state = found.state if found else runs.State(identity, training._recorded(chosen), STEPS_PER_EPOCH)
-        with runs.Keeper(run, state, found) as keeper:
+        newest = run.newest()
+        state = newest.state if newest else State(identity, training._as_recorded(chosen), STEPS_PER_EPOCH)
+        with runs.Keeper(run, state, newest) as keeper:
             for step in steps:
-                state.step = step
-                if step % STEPS_PER_EPOCH == 0:
+                state.step, is_best = step, step % STEPS_PER_EPOCH == 0
+                if is_best:
                     state.best_epoch, state.best = step // STEPS_PER_EPOCH, STEPS_PER_EPOCH / step
                     state.history.append(row(state.best_epoch))
-                    keeper.save_best(arrays(step))
-                assert keeper.save(arrays(step))
+                assert keeper.save(arrays(step), is_best)
             if finish:
                 state.finished = True
-                keeper.save(arrays(steps[-1]))
-    return run
+                keeper.save(arrays(steps[-1]), is_best=True)
+    return runs.Run(chosen, name, model)
 
 
-def files_of(run, pattern="*"):
-    return sorted(path.name for path in run.folder.glob(pattern))
+def steps_of_folder(folder):
+    return sorted(checkpoint.read(path).state.step for path in folder.glob("checkpoint-?.npz"))
+
+
+def steps_of(run):
+    return steps_of_folder(run.folder)
+
+
+def slot_of(run, step):
+    """The file of a run's checkpoint after a step."""
+    return next(p for p in run.folder.glob("checkpoint-?.npz") if checkpoint.peek(p).step == step)
 
 
 @pytest.fixture
@@ -73,26 +89,21 @@ def test_nothing_there(chosen):
     assert runs.list_runs(chosen) == [] and "No model has been trained yet" in runs.table(chosen)
     with pytest.raises(ColorlibError, match="python -m colorlib train baseline"):
         run.build_model()
-    with pytest.raises(ColorlibError, match=r"Unknown model 'vgg'.*baseline, rebalanced, efficientnet"):
-        runs.Run(chosen, "vgg")
+    with pytest.raises(ColorlibError, match="no trained vgg yet"):
+        runs.Run(chosen, "vgg").model_name  # noqa: B018
+    with pytest.raises(ColorlibError, match="no name for a run"):
+        runs.Run(chosen, "../elsewhere")
 
 
 def test_the_last_two_checkpoints_and_their_best_weights_are_kept(chosen):
     run = write(chosen, [1, 2, 3, 4, 5])
-    assert files_of(run, "checkpoint-*.npz") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
-    best = ["best-0001-again.npz", "best-0001.npz", "best-0002-again.npz", "best-0002.npz"]
-    assert files_of(run, "best-*.npz") == best
-    found = run.newest()
-    assert found.state.step == 5 and found.arrays["model/kernel"][0, 0] == 5
-    assert found.best_arrays["model/kernel"][0, 0] == 4
+    assert steps_of(run) == [4, 5]
+    newest = run.newest()
+    assert newest.state.step == 5 and newest.arrays["model/kernel"][0, 0] == 5
+    assert newest.best_arrays["model/kernel"][0, 0] == 4
     assert run.state == "unfinished" and run.best_epoch == 2 and run.split_checksum == "s" * 64
-
-
-def test_every_file_is_whole_and_has_a_checksum(chosen):
-    run = write(chosen, [1, 2, 3])
-    for path in run.folder.glob("*.npz"):
-        unpack(path.read_bytes())
-    assert files_of(run, ".*") == []
+    run = write(chosen, [7])  # the best weights go through a session without a better epoch
+    assert run.newest().best_arrays["model/kernel"][0, 0] == 4
 
 
 def test_history_csv_has_one_row_an_epoch_over_interruptions(chosen):
@@ -100,7 +111,7 @@ def test_history_csv_has_one_row_an_epoch_over_interruptions(chosen):
         run = write(chosen, steps)
     with (run.folder / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == runs.HISTORY_COLUMNS
+    assert tuple(rows[0]) == tuple(row(1))
     assert [int(each["epoch"]) for each in rows] == [1, 2, 3] == [each["epoch"] for each in run.history]
 
 
@@ -119,40 +130,15 @@ DAMAGES = {"empty": lambda data: b"", "torn": torn, "flipped": flipped, "zeros":
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_used(chosen, capsys, damage):
     run = write(chosen, [3, 4])
-    newest = run.folder / "checkpoint-00000004.npz"
+    newest = slot_of(run, 4)
     newest.write_bytes(damage(newest.read_bytes()))
-    found = run.newest()
-    assert found.state.step == 3 and found.arrays["model/kernel"][0, 0] == 3
+    before = run.newest()
+    assert before.state.step == 3 and before.arrays["model/kernel"][0, 0] == 3
     assert f"{newest.name} is not used: it" in capsys.readouterr().out
-    write(chosen, [4, 5])  # training goes on from there, over the damaged one
+    run = write(chosen, [4, 5])  # training goes on from there, over the damaged one
     assert run.newest().state.step == 5
-    assert capsys.readouterr().out.count("not used") == 1
-
-
-def test_a_missing_newest_checkpoint_is_said_and_the_one_before_used(chosen, capsys):
-    run = write(chosen, [3, 4])
-    assert run.newest().state.step == 4 and capsys.readouterr().out == ""
-    (run.folder / "checkpoint-00000004.npz").unlink()
-    assert run.newest().state.step == 3
-    assert "checkpoint-00000004.npz is not used: it is missing." in capsys.readouterr().out
-    write(chosen, [4])
-    capsys.readouterr()
-    for path in run.folder.glob("checkpoint-*.npz"):
-        path.unlink()
-    (run.folder / "best-0002.npz").unlink()
-    assert run.newest() is None and "it is missing" in capsys.readouterr().out
-    (run.folder / "settings.json").write_bytes(b"[torn")
-    assert run.newest() is None and capsys.readouterr().out == ""
-
-
-def test_damaged_best_weights(chosen, capsys):
-    run = write(chosen, [2, 3, 4])
-    best, again = (run.folder / name for name in ("best-0002.npz", "best-0002-again.npz"))
-    best.write_bytes(flipped(best.read_bytes()))
-    assert run.newest().best_arrays["model/kernel"][0, 0] == 4 and capsys.readouterr().out == ""
-    again.write_bytes(torn(again.read_bytes()))
-    assert run.newest().state.step == 3
-    assert "checkpoint-00000004.npz is not used: the best weights" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("not used") == said.count("set aside") == 1 and len(list(run.folder.glob("*.aside"))) == 1
 
 
 def test_everything_damaged_is_a_fresh_start_that_was_said(chosen, capsys):
@@ -162,6 +148,78 @@ def test_everything_damaged_is_a_fresh_start_that_was_said(chosen, capsys):
     assert run.newest() is None and capsys.readouterr().out.count("not used") == 2
 
 
+def of_a_newer_version(path):
+    """Give a checkpoint's state one more field."""
+    with np.load(io.BytesIO(path.read_bytes())) as archive:
+        contents = dict(archive)
+    meta = json.loads(contents["meta"].tobytes()) | {"of_tomorrow": 1}
+    buffer = io.BytesIO()
+    np.savez(buffer, **contents | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
+    path.write_bytes(buffer.getvalue() + checkpoint.hashlib.sha256(buffer.getvalue()).digest())
+
+
+@pytest.mark.parametrize("fault", ["EIO", "a newer version"])
+def test_a_checkpoint_that_cannot_be_read_now_is_never_deleted(chosen, capsys, monkeypatch, fault):
+    """All of them, so that training begins afresh: before, its first act was to unlink them."""
+    run = write(chosen, [1, 2, 3, 4])
+    paths = [run.folder / A, run.folder / B]
+    if fault == "a newer version":
+        for path in paths:
+            of_a_newer_version(path)
+    contents = {path.read_bytes() for path in paths}
+    with monkeypatch.context() as patch:
+        real = Path.open
+
+        def failing(self, *arguments, **options):
+            if self in paths and fault == "EIO":
+                raise OSError(errno.EIO, "Input/output error")
+            return real(self, *arguments, **options)
+
+        patch.setattr(Path, "open", failing)
+        assert run.newest() is None
+        runs.Keeper(run, State(identity_of("baseline", chosen, "s" * 64), {}, STEPS_PER_EPOCH))
+    write(chosen, range(1, 9))
+    assert contents <= {path.read_bytes() for path in run.folder.iterdir()}
+    said = capsys.readouterr().out
+    assert ("Input/output error" if fault == "EIO" else "another version of colorlib wrote it") in said
+    assert said.count("is set aside as") == 2
+
+
+def test_a_checkpoint_that_can_be_read_again_is_not_written_over(chosen, monkeypatch):
+    """The disk fails while the newest checkpoint is looked for, and no longer when the first is to be written."""
+    run = write(chosen, [1, 2, 3, 4])
+    before = [(run.folder / name).read_bytes() for name in (A, B)]
+    for unreadable in ([A, B], [B]):
+        with monkeypatch.context() as patch:
+            real = checkpoint.peek
+
+            def failing(path, unreadable=unreadable, real=real):
+                if path.name in unreadable:
+                    raise OSError(errno.EIO, "Input/output error")
+                return real(path)
+
+            patch.setattr(checkpoint, "peek", failing)
+            newest = run.newest()
+        state = newest.state if newest else State(identity_of("baseline", chosen, "s" * 64), {}, STEPS_PER_EPOCH)
+        with pytest.raises(ColorlibError, match="can be read again"):
+            runs.Keeper(run, state, newest)
+    assert [(run.folder / name).read_bytes() for name in (A, B)] == before
+
+
+def test_the_state_is_read_once(chosen, monkeypatch):
+    """Also so that an epoch saved in between does not make the history one of another moment than the best epoch."""
+    write(chosen, range(1, 61))
+    real, read = checkpoint.peek, []
+    monkeypatch.setattr(checkpoint, "peek", lambda path: read.append(path) or real(path))
+    run = runs.Run(chosen, "baseline")
+    for _ in range(30):
+        assert (run.state, run.best_epoch, len(run.history)) == ("unfinished", 30, 30)
+    write(chosen, [61, 62])
+    best = next(each for each in run.history if each["epoch"] == run.best_epoch)
+    assert best["val_loss"] == 1 / 30 and run.settings.epochs == chosen.epochs
+    assert len([path for path in read if path.exists()]) <= 4 + 4  # of ours, and of the one in `write`
+
+
 # The second folder.
 
 
@@ -169,27 +227,27 @@ def test_the_copy_serves_when_the_local_disk_is_gone(kept):
     run = write(kept, [1, 2, 3])
     shutil.rmtree(kept.results_folder)
     assert run.state == "unfinished" and runs.table(kept).count("\n") == 1
-    found = run.newest()
-    assert found.state.step == 3 and found.place == " in MyDrive/colorlib"
-    assert found.best_arrays["model/kernel"][0, 0] == 2
+    newest = run.newest()
+    assert newest.state.step == 3 and run.where(newest.path) == " in MyDrive/colorlib"
+    assert newest.best_arrays["model/kernel"][0, 0] == 2
     write(kept, [4, 5])
-    assert files_of(run, "checkpoint-*") == ["checkpoint-00000004.npz", "checkpoint-00000005.npz"]
+    assert steps_of(run) == [4, 5]
 
 
-def test_the_newest_good_checkpoint_of_either_place_wins(kept, capsys):
+def test_the_newest_good_checkpoint_of_either_folder_wins(kept, capsys):
     run = write(kept, [1, 2, 3])
     local, drive = run.folder, kept.keep_folder / "runs" / "baseline"
-    aside = local.with_name("aside")
-    shutil.copytree(local, aside)
+    old = local.with_name("old")
+    shutil.copytree(local, old)
     write(kept, [4, 5])
     shutil.rmtree(local)
-    shutil.copytree(aside, local)  # an old local disk: the copy is further on
-    found = run.newest()
-    assert (found.state.step, found.place) == (5, " in MyDrive/colorlib")
+    shutil.copytree(old, local)  # an old local disk: the copy is further on
+    newest = run.newest()
+    assert (newest.state.step, newest.path.parent) == (5, drive)
     for path in drive.glob("checkpoint-*.npz"):
         path.write_bytes(torn(path.read_bytes()))
-    found = run.newest()
-    assert (found.state.step, found.place) == (3, "")
+    newest = run.newest()
+    assert (newest.state.step, newest.path.parent) == (3, local)
     assert capsys.readouterr().out.count("in MyDrive/colorlib is not used") == 2
 
 
@@ -229,7 +287,20 @@ def test_a_copy_that_is_not_in_place_at_the_end_is_said(kept, capsys, monkeypatc
     assert "the last checkpoint is NOT in MyDrive/colorlib, and may be lost with this session" in said
     kept.keep_folder.mkdir()
     assert write(kept, []).newest().state.step == 1  # "train again: only the copy is made"
-    assert [p.name for p in (kept.keep_folder / "runs" / "baseline").iterdir()] == ["checkpoint-a.npz"]
+    assert [p.name for p in (kept.keep_folder / "runs" / "baseline").iterdir()] == [A]
+
+
+def test_what_an_earlier_version_left_on_drive_is_set_aside_and_said(kept, capsys):
+    drive = kept.keep_folder / "runs" / "baseline"
+    write(kept, [1, 2])
+    shutil.rmtree(kept.results_folder)
+    for path in drive.iterdir():
+        of_a_newer_version(path)
+    contents = {path.read_bytes() for path in drive.iterdir()}
+    write(kept, [1, 2, 3, 4])
+    assert contents == {path.read_bytes() for path in drive.glob("*.aside")} and len(contents) == 2
+    assert steps_of_folder(drive)[-1] == 4
+    assert capsys.readouterr().out.count("set aside") == 2
 
 
 def test_a_start_writes_no_checkpoint_anew_that_is_there(kept):
@@ -239,33 +310,26 @@ def test_a_start_writes_no_checkpoint_anew_that_is_there(kept):
     assert {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")} == before
 
 
-def test_delete_forgets_both(kept):
-    run = write(kept, [1, 2])
-    run.delete()
-    assert run.state == "missing" and list((kept.keep_folder / "runs" / "baseline").iterdir()) == []
-    assert run.newest() is None
-
-
 # A disk that fails.
 
 
 def test_a_full_disk_is_said_and_stops_nothing(chosen, capsys, monkeypatch):
     run = runs.Run(chosen, "baseline")
-    state = runs.State(runs.identity_of("baseline", chosen, "s"), {}, STEPS_PER_EPOCH)
-    real = files._write
+    state = State(identity_of("baseline", chosen, "s"), {}, STEPS_PER_EPOCH)
 
-    def full(file, data):
-        file.write(data[:100])
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(path, data):
+        with files.aside(path) as part:
+            part.write_bytes(data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     with run.locked():
         keeper = runs.Keeper(run, state)
         assert [keeper.save(arrays(1))] == [True]
         state.step = 2
-        monkeypatch.setattr(files, "_write", full)
-        assert not keeper.save(arrays(2))
-        monkeypatch.setattr(files, "_write", real)
-        assert run.newest().state.step == 0 and files_of(run, ".*") == []
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "write_whole", full)
+            assert not keeper.save(arrays(2))
+        assert run.newest().state.step == 0 and not list(run.folder.glob(".*"))
         state.step = 3
         assert keeper.save(arrays(3)) and run.newest().state.step == 3
     assert "no checkpoint could be written: No space left on device. Training goes on" in capsys.readouterr().out
@@ -279,11 +343,11 @@ def test_a_full_file_system(small_disk, chosen, capsys):
     ballast.write_bytes(bytes(100_000))
     big = {**arrays(1), "model/kernel": np.random.default_rng(0).normal(size=(120, 120)).astype("float32")}
     with run.locked():
-        found = run.newest()
-        keeper = runs.Keeper(run, found.state, found)
+        newest = run.newest()
+        keeper = runs.Keeper(run, newest.state, newest)
         written = []
         for step in (2, 3, 4, 5, 6):
-            found.state.step = step
+            newest.state.step = step
             written.append(keeper.save(big))
         assert written == [True, True, False, False, False] and run.newest().state.step == 3
         ballast.unlink()
@@ -304,9 +368,19 @@ def test_a_folder_that_cannot_be_written_to(chosen, tmp_path):
 
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
-    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "half"}, {"flip": False}, {"rotation": 1.0}),
-    *({"schedule": "constant"}, {"weights": "imagenet"}),
+    *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "paper"}, {"flip": False}, {"rotation": 1.0}),
+    {"weights": "imagenet"},
 ]
+FREE = {  # settings that may differ between two sessions of one training; what `data` and `fraction` gave is the split
+    *("profile", "data", "fraction", "mirror", "data_folder", "results_folder", "keep_folder", "cache"),
+    *("checkpoint_minutes", "distribute", "given", "schedule", "checkpoint_steps"),
+}
+
+
+def refusal(run, identity):
+    with pytest.raises(ColorlibError) as caught:
+        run.refuse_other(identity)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
@@ -314,10 +388,8 @@ def test_other_settings_are_refused_and_named(chosen, change):
     run = write(chosen, [1, 2])
     other = chosen.replace(**change)
     ((name, value),) = change.items()
-    with pytest.raises(ColorlibError) as caught:
-        run.newest(runs.identity_of("baseline", other, "s" * 64))
-    text = str(caught.value)
-    assert f"{name} {getattr(chosen, name)!r} (now {value!r})" in text and "COLORLIB_RESULTS" in text
+    text = refusal(run, identity_of("baseline", other, "s" * 64))
+    assert f"{name} {getattr(chosen, name)!r} (now {value!r})" in text and "--results, COLORLIB_RESULTS" in text
     assert text.count("(now") == 1
 
 
@@ -325,32 +397,64 @@ def test_another_split_or_prior_or_more_devices_are_refused(chosen, tmp_path):
     split = tiny_run.make_split(tmp_path, train=4, validation=2)
     prior, other = (tiny_run.make_prior(split, chosen, seed) for seed in (0, 1))
     run = write(chosen, [1, 2], "rebalanced", prior=prior)
-    same = run.newest(runs.identity_of("rebalanced", chosen, "s" * 64, prior))
-    assert same.state.step == 2
+    run.refuse_other(identity_of("rebalanced", chosen, "s" * 64, prior))
     for identity, words in (
-        (runs.identity_of("rebalanced", chosen, "t" * 64, prior), "another split of the photos"),
-        (runs.identity_of("rebalanced", chosen, "s" * 64, other), "another prior"),
-        (runs.identity_of("rebalanced", chosen, "s" * 64, prior, replicas=2), "replicas 1 (now 2)"),
+        (identity_of("rebalanced", chosen, "t" * 64, prior), "another split of the photos"),
+        (identity_of("rebalanced", chosen, "s" * 64, other), "another prior"),
+        (identity_of("rebalanced", chosen, "s" * 64, prior, replicas=2), "replicas 1 (now 2)"),
     ):
-        with pytest.raises(ColorlibError) as caught:
-            run.newest(identity)
-        assert words in str(caught.value)
+        assert words in refusal(run, identity)
 
 
 def test_what_may_differ_between_two_sessions(chosen, tmp_path):
     run = write(chosen, [1, 2])
-    changes = {"cache": "memory", "checkpoint_steps": 7, "checkpoint_minutes": 1.0, "sigma": 9.0, "dropout": 0.1}
+    changes = {"cache": "memory", "checkpoint_minutes": 1.0, "sigma": 9.0, "dropout": 0.1}
     other = chosen.replace(data_folder=tmp_path / "elsewhere", mirror="x", efficientnet="efficientnetb3", **changes)
-    assert run.newest(runs.identity_of("baseline", other, "s" * 64)).state.step == 2
-    assert run.newest(runs.identity_of("baseline", dataclasses.replace(other, profile="paper"), "s" * 64))
+    run.refuse_other(identity_of("baseline", other, "s" * 64))
+    run.refuse_other(identity_of("baseline", dataclasses.replace(other, profile="paper"), "s" * 64))
 
 
-def test_every_setting_counts_unless_it_is_named(chosen):
-    """A setting that somebody adds later makes another training until it is said not to."""
+def test_every_setting_counts_or_is_said_not_to(chosen):
+    """Whoever adds a setting decides whether it changes a model's numbers."""
     names = {field.name for field in dataclasses.fields(settings.Settings)}
-    left_out = runs._NO_MATTER | {n for n, model in runs._MATTERS_FOR.items() if model != "baseline"}
-    assert names >= runs._NO_MATTER
-    assert names - left_out <= runs.identity_of("baseline", chosen, "s").keys()
+    counted = {name for each in SETTINGS.values() for name in each} | {"weights"}
+    assert names - FREE == counted and not counted & FREE
+    assert counted <= set().union(*(identity_of(model, chosen, "s") for model in SETTINGS))
+
+
+def test_a_recorded_value_beats_a_changed_default_and_says_so(chosen, capsys):
+    """A clone of tomorrow, whose default is another one, goes on with a training of today."""
+    run = write(chosen, [1, 2])
+    tomorrow = dataclasses.replace(chosen, learning_rate=0.123, given=chosen.given - {"learning_rate"})
+    continued = runs.Run(tomorrow, "baseline").continued()
+    assert continued.learning_rate == chosen.learning_rate and continued == chosen
+    assert f"learning_rate stays {chosen.learning_rate!r}" in (said := capsys.readouterr().out) and "0.123" in said
+    run.refuse_other(identity_of("baseline", continued, "s" * 64))
+    assert runs.Run(chosen, "baseline").continued() == chosen and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("given", [{"learning_rate"}, {"profile"}])
+def test_a_value_that_was_given_is_refused_and_both_are_named(chosen, given):
+    write(chosen, [1, 2])
+    today = dataclasses.replace(chosen, learning_rate=0.123, given=frozenset(given))
+    if "profile" in given:
+        today = dataclasses.replace(today, profile="paper")
+    run = runs.Run(today, "baseline")
+    text = refusal(run, identity_of("baseline", run.continued(), "s" * 64))
+    assert f"learning_rate {chosen.learning_rate!r} (now 0.123)" in text
+
+
+def test_a_setting_that_is_newer_than_the_run_is_no_difference_unless_it_was_given(chosen, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(SETTINGS, "baseline", tuple(name for name in SETTINGS["baseline"] if name != "patience"))
+        write(chosen, [1, 2])
+    for given, refused in (({"epochs"}, False), ({"patience"}, True)):
+        run = runs.Run(dataclasses.replace(chosen, given=frozenset(given)), "baseline")
+        identity = identity_of("baseline", chosen, "s" * 64)
+        if refused:
+            assert "patience 'unknown' (now 2)" in refusal(run, identity)
+        else:
+            run.refuse_other(identity)
 
 
 def test_the_settings_of_a_run_are_its_own_and_the_folders_todays(chosen, tmp_path):
@@ -361,7 +465,77 @@ def test_the_settings_of_a_run_are_its_own_and_the_folders_todays(chosen, tmp_pa
     assert then.data_folder == tmp_path / "elsewhere"
 
 
-def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
+class Own(keras.losses.Loss):
+    """A loss of a reader's own, as they write them: its number is not in `get_config`."""
+
+    def __init__(self, power=2.0):
+        super().__init__()
+        self.power = power
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(keras.ops.abs(y_true - y_pred) ** self.power, axis=-1)
+
+
+class Changed(Own):
+    def call(self, y_true, y_pred):
+        return super().call(y_true, y_pred) * 2
+
+
+def test_ones_own_loss_is_part_of_the_identity(chosen):
+    run = write(chosen, [1, 2], "mine", loss=Own(), model="baseline")
+    assert run.model_name == "baseline" == runs.Run(chosen, "mine").model_name
+    run.refuse_other(identity_of("baseline", chosen, "s" * 64, loss=Own()))
+    Changed.__name__ = "Own"
+    for loss, words in (
+        (Own(3.0), '"power": 2.0'),
+        (Changed(), "another source code of its loss"),
+        (keras.losses.MeanAbsoluteError(), "now 'MeanAbsoluteError"),
+        (None, "loss 'Own"),
+    ):
+        assert words in refusal(run, identity_of("baseline", chosen, "s" * 64, loss=loss))
+
+
+def test_the_source_of_a_loss_is_had_from_a_notebooks_cell_too(chosen):
+    cell = "class Typed(Own):\n    def call(self, y_true, y_pred):\n        return {}"
+    sources = set()
+    for number, value in enumerate(("y_true", "y_pred", "y_pred")):
+        scope, name = {"Own": Own, "__name__": "__main__"}, f"<cell {number}>"  # as IPython does
+        exec(compile(cell.format(value), name, "exec"), scope)
+        with pytest.raises(ColorlibError, match=r"source of the loss Typed cannot be read.*notebook's cell"):
+            identity_of("baseline", chosen, "s", loss=scope["Typed"]())
+        linecache.cache[name] = (len(cell), None, cell.format(value).splitlines(keepends=True), name)
+        sources.add(identity_of("baseline", chosen, "s", loss=scope["Typed"]())["loss_source"])
+    assert len(sources) == 2
+
+
+# Weights of the backbone.
+
+
+def test_moved_weights_are_known_by_their_content(chosen, tmp_path):
+    whole = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.75)
+    before, after, other = (tmp_path / name for name in ("a.weights.h5", "b.weights.h5", "other.weights.h5"))
+    whole.save_weights(before)
+    first = chosen.replace(weights=str(before))
+    model = runs.build("baseline", first)
+    run = runs.Run(first, "baseline")
+    state = State(identity_of("baseline", first, "s"), training._as_recorded(first), 1, step=1, best_epoch=1)
+    with run.locked():
+        runs.Keeper(run, state).save(runs.snapshot(model), is_best=True)
+    before.rename(after)
+    other.write_bytes(b"others")
+    for weights, found in ((str(after), True), ("none", False), (str(other), False)):
+        run = runs.Run(chosen.replace(weights=weights), "baseline")
+        if found:
+            built = run.build_model()
+            assert all(map(np.array_equal, runs.snapshot(built).values(), runs.snapshot(model).values()))
+            run.refuse_other(identity_of("baseline", chosen.replace(weights=weights), "s"))
+        else:
+            with pytest.raises(ColorlibError, match=r"a\.weights\.h5.*--weights FILE, or COLORLIB_WEIGHTS=FILE"):
+                run.build_model()
+    assert run.history == [] and run.settings.weights == str(before)  # to look at a run needs no weights
+
+
+def test_another_architecture_is_refused_and_named(chosen):
     model = runs.build("baseline", chosen)
     whole = runs.snapshot(model)
     runs.restore(model, whole, "baseline")
@@ -369,8 +543,9 @@ def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
     shape = whole[name].shape
     for spoiled, words in (
         ({**whole, name: whole[name][..., :-1]}, f"{name} is {(*shape[:-1], shape[-1] - 1)} in it and {shape}"),
-        ({key: value for key, value in whole.items() if key != name}, f"{name} is missing in it"),
-        ({**whole, "backbone": whole["backbone"] + 1}, "backbone with other weights"),
+        ({key: value for key, value in whole.items() if key != name}, f"{name} is None in it"),
+        ({**whole, "model/more": np.zeros(2)}, "model/more is (2,) in it and None"),
+        ({**whole, "unchanged": whole["unchanged"] + 1}, "backbone with other weights"),
     ):
         before = runs.snapshot(model)
         with pytest.raises(ColorlibError, match=r"another architecture|other weights") as caught:
@@ -378,6 +553,21 @@ def test_another_architecture_is_refused_and_named(chosen, monkeypatch):
         assert words in str(caught.value)
         after = runs.snapshot(model)
         assert all(np.array_equal(before[key], after[key]) for key in before)  # refused before anything is changed
+
+
+def test_a_backbone_that_is_trained_on_goes_into_the_checkpoint(chosen, monkeypatch):
+    """What `models.trained_variables` names is kept; all else is looked at, to tell one backbone from another."""
+    model = runs.build("baseline", chosen)
+    frozen = runs.snapshot(model)
+    assert frozen["unchanged"].size and not any(name.startswith("model/backbone") for name in frozen)
+    inside = {f"backbone/{i}": variable for i, variable in enumerate(model.get_layer("backbone").weights)}
+    real = runs.models.trained_variables
+    monkeypatch.setattr(runs.models, "trained_variables", lambda model: real(model) | inside)
+    kept = runs.snapshot(model)
+    assert kept["unchanged"].size == 0 and len(kept) == len(frozen) + len(inside)
+    inside["backbone/0"].assign(inside["backbone/0"] + 1)
+    runs.restore(model, kept, "baseline")
+    assert all(map(np.array_equal, runs.snapshot(model).values(), kept.values()))
 
 
 # The lock, and what is shown.
@@ -393,10 +583,11 @@ def test_a_run_moved_to_the_place_of_another_model_is_refused_and_named(chosen):
 def test_a_second_training_of_the_same_run_is_refused(chosen):
     run = runs.Run(chosen, "baseline")
     with run.locked():
-        with pytest.raises(
-            ColorlibError, match=rf"baseline is already being trained here \(by process {os.getpid()}\)"
+        with (
+            pytest.raises(ColorlibError, match=rf"baseline is already being trained here \(by process {os.getpid()}\)"),
+            runs.Run(chosen, "baseline").locked(),
         ):
-            run.delete()
+            pass
         with runs.Run(chosen, "rebalanced").locked():
             pass
     with run.locked():
@@ -406,17 +597,45 @@ def test_a_second_training_of_the_same_run_is_refused(chosen):
 def test_the_table_of_runs(chosen):
     write(chosen, [1, 2, 3, 4], finish=True)
     write(chosen, [1], "efficientnet")
+    write(chosen, [1, 2], "a-loss", loss=Own(), model="rebalanced")
     lines = runs.table(chosen).splitlines()
-    assert [run.model_name for run in runs.list_runs(chosen)] == ["baseline", "efficientnet"]
-    assert lines[0].split()[:2] == ["model", "state"]
+    (chosen.results_folder / "runs" / ".ipynb_checkpoints").mkdir()
+    assert [run.name for run in runs.list_runs(chosen)] == ["baseline", "efficientnet", "a-loss"]
+    assert lines[0].split()[:2] == ["run", "state"]
     assert lines[1].split()[:5] == ["baseline", "finished", "2/3", "2", "0.50000"]
     assert lines[2].split()[:5] == ["efficientnet", "unfinished", "0/3", "-", "-"]
-    assert all(line.endswith(("ago", "now")) for line in lines[1:])
+    assert lines[3].split()[:5] == ["a-loss", "unfinished", "1/3", "1", "1.00000"]
+    assert all(line.endswith("ago") for line in lines[1:])
 
 
-def test_spans_of_time():
-    spans = {0.4: "just now", 1.2: "1 second ago", 119: "1 minute ago", 7300: "2 hours ago", 86400 * 3: "3 days ago"}
-    assert {seconds: runs.ago(seconds) for seconds in spans} == spans
+def test_runs_of_ones_own_are_found_in_the_second_folder_too(kept):
+    write(kept, [1, 2], "mine", loss=Own(), model="efficientnet")
+    shutil.rmtree(kept.results_folder)
+    ((name, model),) = [(run.name, run.model_name) for run in runs.list_runs(kept)]
+    assert (name, model) == ("mine", "efficientnet")
+
+
+def test_runs_of_an_earlier_version_are_named_and_left_alone(chosen, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    drive = tmp_path / "MyDrive" / "colorlib"
+    mine = chosen.replace(data=str(tmp_path / "photos"), results_folder=tmp_path / "results" / "sample")
+    mine = mine.replace(keep_folder=drive / "sample-photos-3fa2b1")
+    mine.keep_folder.mkdir(parents=True)
+    assert runs.former_run(mine, "baseline") == ""
+    for home in (drive / "sample-photos", tmp_path / "results" / "photos", tmp_path / "results"):
+        folder = home / "runs" / "baseline"
+        folder.mkdir(parents=True)
+        (folder / "checkpoint-00000120.npz").touch()
+        (folder / "best-0003.npz").touch()
+        line = runs.former_run(mine, "baseline")
+        assert f"baseline: runs/baseline in {home.parent.name}/{home.name} holds a training of an earlier" in line
+        assert runs.table(mine).splitlines()[-1] == line and runs.former_run(mine, "rebalanced") == ""
+        assert runs.Run(mine, "baseline").state == "missing"
+        assert len(list(folder.iterdir())) == 2
+    elsewhere = chosen.replace(
+        results_folder=tmp_path / "elsewhere"
+    )  # chosen by the reader: the old default is not theirs
+    assert runs.former_run(elsewhere, "baseline") == ""
 
 
 def test_no_file_of_a_run_names_a_folder_of_this_machine(chosen, tmp_path):

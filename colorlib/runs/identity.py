@@ -1,0 +1,94 @@
+"""What two trainings must share, so that one can go on from the other's checkpoint."""
+
+import hashlib
+import inspect
+import json
+
+import numpy as np
+
+from colorlib import ColorlibError
+from colorlib.settings import Settings
+from colorlib.sources import weights
+
+# The settings that change a model's numbers. All others may differ between two sessions of one training.
+_ALWAYS = (
+    *("image_size", "batch_size", "flip", "rotation", "upright_epochs", "form", "dtype"),
+    *("epochs", "learning_rate", "patience", "seed"),
+)
+SETTINGS = {
+    "baseline": (*_ALWAYS, "backbone"),
+    "rebalanced": (*_ALWAYS, "backbone", "bin_width", "sigma", "lambda_"),
+    "efficientnet": (*_ALWAYS, "efficientnet", "dropout"),
+}
+_WORDS = {
+    "split": "another split of the photos",
+    "prior": "another prior",
+    "loss_source": "another source code of its loss",
+}
+
+
+def identity_of(
+    model_name: str, settings: Settings, split_checksum: str, prior=None, loss=None, replicas: int = 1
+) -> dict:
+    """What a training's numbers depend on, as JSON: settings by name, and checksums of what they stand for.
+
+    loss: one of the reader's own, in place of the model's; its class, its configuration and its source count. Raises
+    `ColorlibError` where that source cannot be read.
+    """
+    return {
+        "model": model_name,
+        **{name: getattr(settings, name) for name in SETTINGS[model_name]},
+        "weights": weights.resolve(settings.weights, settings.backbone_of(model_name)).sha256,
+        "replicas": replicas,
+        "split": split_checksum,
+        "prior": _checksum_of_prior(prior) if prior is not None else "",
+        "loss": _description(loss) if loss is not None else "",
+        "loss_source": _checksum_of_source(loss) if loss is not None else "",
+    }
+
+
+def differences(recorded: dict, identity: dict, given: frozenset) -> list[str]:
+    """What differs between two identities, in words, both values named.
+
+    A setting that is newer than the recorded identity was not yet there to differ, unless it is in `given`.
+    """
+    words = []
+    for name in sorted({*recorded, *identity}):
+        then, now = (each.get(name, "unknown") for each in (recorded, identity))
+        if then != now and (name in recorded or name in given):
+            words.append(_WORDS.get(name, f"{name} {then!r} (now {now!r})"))
+    return words
+
+
+def changed_defaults(model_name: str, settings: Settings, recorded: dict) -> dict:
+    """The recorded values of what nobody has given today and whose default was another one then."""
+    if recorded.get("profile") != settings.profile:  # the values of a profile are given by choosing it
+        return {}
+    names = [name for name in (*SETTINGS[model_name], "weights") if name in recorded and name not in settings.given]
+    return {name: recorded[name] for name in names if recorded[name] != getattr(settings, name)}
+
+
+def _checksum_of_prior(prior):
+    choices = repr((prior.bin_width, prior.sigma, prior.lambda_)).encode()
+    return hashlib.sha256(np.asarray(prior.counts, np.int64).tobytes() + choices).hexdigest()
+
+
+def _description(loss):
+    """Its class and configuration. A reader's own may hold numbers that its `get_config` does not tell."""
+    numbers = {name: np.asarray(value) for name, value in vars(loss).items()}
+    numbers = {name: value.tolist() for name, value in numbers.items() if value.dtype.kind in "biuf"}
+    configuration = numbers | loss.get_config() | {"name": ""}  # Keras counts the losses of a process in their names
+    return f"{type(loss).__name__} {json.dumps(configuration, sort_keys=True, default=str)}"
+
+
+def _checksum_of_source(loss):
+    """Of its methods, but for those of Keras. (`inspect` cannot get the source of a class in a notebook's cell.)"""
+    classes = [kind for kind in type(loss).__mro__ if not kind.__module__.startswith(("keras.", "builtins"))]
+    try:
+        sources = [inspect.getsource(each) for kind in classes for each in vars(kind).values() if callable(each)]
+    except (OSError, TypeError) as error:
+        raise ColorlibError(
+            f"The source of the loss {type(loss).__name__} cannot be read, so that nobody could tell later whether it "
+            "is still the same. Define it in a file or in a notebook's cell."
+        ) from error
+    return hashlib.sha256("".join(sources).encode()).hexdigest()
