@@ -8,7 +8,9 @@ import contextlib
 import dataclasses
 import functools
 import io
+import os
 import re
+import stat
 import struct
 import warnings
 from pathlib import Path
@@ -55,6 +57,125 @@ class Photograph:
     #                 and "comment"; "pnginfo" holds all texts, XMP among them, as a PNG wants them
     format: str  # Pillow's name: "JPEG", "PNG", ...
     notes: tuple[str, ...]  # what the reader of the result should know: "the first of several frames", ...
+
+
+# Which files of a folder are photographs.
+
+RAW = "raw files of a camera"
+HEIC = "HEIC photos"
+VIDEOS = "videos"
+SIDECARS = "sidecar files"
+SYSTEM = "previews and system files of other programs"
+LINKS = "links to folders"
+LOCKED = "folders that may not be read"
+SPECIAL = "special files"  # pipes, devices, sockets: to open one may wait forever
+OTHER = "other files"
+ADVICE = {
+    RAW: "Develop them first, as TIFF or JPEG",
+    HEIC: "Install the package pillow-heif (`pip install pillow-heif`) and run it again, or save them as JPEG",
+    LOCKED: "Ask their owner for the permission",
+}
+# Photos are told by their endings: a look into every file would take hours where a folder lies on a network.
+_PHOTO_ENDINGS = (
+    "jpg jpeg jpe jfif mpo png apng tif tiff webp avif avifs gif bmp dib jp2 j2k j2c jpc jpf jpx ppm pgm pbm pnm pfm "
+    "psd tga pcx sgi ras qoi"
+)
+_ENDINGS = {
+    HEIC: "heic heif heics heifs hif",
+    RAW: (
+        "dng cr2 cr3 crw nef nrw arw sr2 srf srw raf orf ori rw2 rwl pef ptx raw x3f 3fr fff iiq mef mos erf dcr kdc "
+        "mrw gpr"
+    ),
+    VIDEOS: "mov mp4 m4v avi mkv webm mpg mpeg mts m2ts 3gp 3g2 wmv insv lrv",
+    SIDECARS: "aae thm xmp json xml pp3 dop cos on1 lrcat vrd",
+    SYSTEM: "db ini lrdata lrprev",
+}
+_KINDS = {f".{ending}": kind for kind, endings in _ENDINGS.items() for ending in endings.split()}
+_KINDS |= dict.fromkeys(f".{ending}" for ending in _PHOTO_ENDINGS.split())
+# Where servers, archives and systems keep small copies and what was deleted; so does any folder with a dot in front.
+_SYSTEM_FOLDERS = (
+    *("@eadir", "@recycle", "#recycle", "$recycle.bin"),
+    *("__macosx", "lost+found", "system volume information"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a folder holds: its photos, and all else by kind (`RAW`, `HEIC`, `VIDEOS`, ...); sorted by path."""
+
+    photos: tuple[Path, ...]
+    left_out: dict[str, tuple[Path, ...]]
+
+    def __str__(self) -> str:
+        """What was left out, one line a kind: how many, the first of them, and what to do; "" if there is nothing."""
+        lines = []
+        for kind, paths in self.left_out.items():
+            names = ", ".join(shown(path.name) for path in paths[:3]) + ", …" * (len(paths) > 3)
+            advice = f" {ADVICE[kind]}." if kind in ADVICE else ""
+            lines.append(f"  left out, {kind}: {len(paths):,} ({names}).{advice}")
+        return "\n".join(lines)
+
+
+def find(folder: Path | str) -> Found:
+    """The photos in a folder and its subfolders, told by the endings of their names; nothing is opened.
+
+    Left out and listed by kind: what other programs and systems keep beside photos, hidden files among it (a folder of
+    such previews counts as one), links to folders, everything else that is no photo by its ending, and HEIC photos
+    where pillow-heif is not installed. Raises OSError where the folder is none or its disk fails; a subfolder without
+    permission is left out.
+    """
+    folder, photographs, left_out = Path(folder), [], {kind: [] for kind in (*ADVICE, VIDEOS, SIDECARS)}
+
+    def unreadable(error: OSError):
+        if not isinstance(error, PermissionError) or Path(error.filename) == folder:
+            raise error
+        left_out[LOCKED].append(Path(error.filename))
+
+    for parent, subfolders, names in os.walk(folder, onerror=unreadable):
+        for path in [Path(parent, name) for name in subfolders]:
+            kind = SYSTEM if _is_system(path) else LINKS if path.is_symlink() else None
+            if kind:
+                subfolders.remove(path.name)
+                left_out.setdefault(kind, []).append(path)
+        for path in [Path(parent, name) for name in names]:
+            kind = kind_of(path)
+            photographs.append(path) if kind is None else left_out.setdefault(kind, []).append(path)
+    by_kind = {kind: tuple(sorted(paths, key=Path.as_posix)) for kind, paths in left_out.items() if paths}
+    return Found(tuple(sorted(photographs, key=Path.as_posix)), by_kind)
+
+
+def kind_of(path: Path) -> str | None:
+    """None for a photo, else the kind of file that the name tells, such as `RAW`."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return SPECIAL
+    except OSError:  # a link to nowhere, say: its reason is told where it is read
+        pass
+    kind = SYSTEM if _is_system(path) else _KINDS.get(path.suffix.lower(), OTHER)
+    return None if kind == HEIC and reads_heic() else kind
+
+
+def _is_system(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _SYSTEM_FOLDERS or path.name.lower().endswith(".lrdata")
+
+
+@functools.cache
+def reads_heic() -> bool:
+    """Whether HEIC photos can be read: by pillow-heif, where it is installed."""
+    try:
+        import pillow_heif
+    except (ImportError, OSError):  # not there, or made for another machine
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def shown(path: Path | str) -> str:
+    """A path as it can be printed: bytes of a name that are no UTF-8 become �."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+# One photograph.
 
 
 def read(source) -> Image.Image:

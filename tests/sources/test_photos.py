@@ -1,6 +1,8 @@
 """Any photograph to upright sRGB, or a named reason. Ten thousand mutated files: see benchmarks/fuzz.py."""
 
 import io
+import itertools
+import os
 import struct
 import time
 import zlib
@@ -52,6 +54,117 @@ def profile(red=(0.4361, 0.2225, 0.0139), green=(0.3851, 0.7169, 0.0971), blue=(
     header = struct.pack(">I4sI", 128 + len(table + data), bytes(4), 0x02100000) + b"mntrRGB XYZ "
     header += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1, 0.8249)
     return header.ljust(128, b"\0") + table + data
+
+
+# Which files of a folder are photographs.
+
+
+@pytest.fixture
+def without_heif(monkeypatch):
+    monkeypatch.setattr(photos, "reads_heic", lambda: False)
+
+
+def touched(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def told(found, folder):
+    """(photos, left out) as relative names."""
+    names = {kind: [path.relative_to(folder).as_posix() for path in paths] for kind, paths in found.left_out.items()}
+    return [path.relative_to(folder).as_posix() for path in found.photos], names
+
+
+def test_photos_are_told_by_their_endings_and_all_else_by_its_kind(tmp_path, without_heif):
+    readable = [
+        "a.jpg",
+        "b.JPG",
+        "c.jpeg",
+        "d.tif",
+        "e.PNG",
+        "f.webp",
+        "g.mpo",
+        "h.jp2",
+        "i.avif",
+        "j.psd",
+        "Rome/k.bmp",
+    ]
+    left_out = {
+        photos.RAW: ["a.dng", "b.CR2", "c.nef", "d.ARW", "e.raf", "f.rw2", "g.orf", "h.cr3"],
+        photos.HEIC: ["a.heic", "b.HEIF", "c.hif"],
+        photos.VIDEOS: ["a.MOV", "b.mp4"],
+        photos.SIDECARS: ["a.AAE", "a.thm", "a.xmp", "a.jpg.json"],
+        photos.OTHER: ["letter.txt", "noending", "scan.pdf"],
+    }
+    found = photos.find(touched(tmp_path, *readable, *itertools.chain(*left_out.values())))
+    assert told(found, tmp_path) == (sorted(readable), {kind: sorted(names) for kind, names in left_out.items()})
+    printed = str(found)
+    assert "raw files of a camera: 8 (a.dng, b.CR2, c.nef, …). Develop them first, as TIFF or JPEG.\n" in printed
+    assert "HEIC photos: 3 (a.heic, b.HEIF, c.hif). Install the package pillow-heif" in printed
+    assert str(photos.find(touched(tmp_path / "Rome"))) == ""
+
+
+def test_previews_and_system_files_of_other_programs_are_left_out(tmp_path):
+    theirs = ["@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/a.jpg", "x/__MACOSX/a.jpg", "$RECYCLE.BIN/a.jpg"]
+    theirs += [".@__thumb/a.jpg", "Previews.lrdata/a.jpg", "Thumbs.db", "x/desktop.ini", "._a.jpg", ".DS_Store"]
+    found = photos.find(touched(tmp_path, "a.jpg", "x/b.jpg", "derivatives/c.jpg", *theirs))
+    read, left_out = told(found, tmp_path)
+    assert read == ["a.jpg", "derivatives/c.jpg", "x/b.jpg"]
+    assert (
+        left_out
+        == {
+            photos.SYSTEM: sorted(  # a folder of them counts as one
+                ["@eaDir", ".thumbnails", "x/__MACOSX", "$RECYCLE.BIN", ".@__thumb", "Previews.lrdata", *theirs[6:]]
+            )
+        }
+    )
+    assert len(photos.find(tmp_path / ".thumbnails").photos) == 1  # one that was asked for
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_special_files_are_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")  # to open it would wait forever
+    (tmp_path / "null.jpg").symlink_to(os.devnull)
+    (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "again").symlink_to(tmp_path)
+    found = told(photos.find(tmp_path), tmp_path)
+    assert found == (["nowhere.jpg"], {photos.SPECIAL: ["null.jpg", "pipe.jpg"], photos.LINKS: ["again"]})
+
+
+def test_folders_that_cannot_be_read(tmp_path, monkeypatch):
+    for missing in (tmp_path / "nowhere", touched(tmp_path, "a.jpg") / "a.jpg"):
+        with pytest.raises(OSError):
+            photos.find(missing)
+    real, error = os.scandir, PermissionError(13, "Permission denied")
+
+    def scandir(path):
+        if os.fspath(path).endswith("locked"):
+            error.filename = path
+            raise error
+        return real(path)
+
+    touched(tmp_path, "locked/b.jpg")
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert told(photos.find(tmp_path), tmp_path) == (["a.jpg"], {photos.LOCKED: ["locked"]})
+    with pytest.raises(PermissionError):
+        photos.find(tmp_path / "locked")
+    error = OSError(107, "Transport endpoint is not connected")  # a mount that vanished is no empty folder
+    with pytest.raises(OSError, match="not connected"):
+        photos.find(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are not bytes on Windows")
+def test_names_that_are_no_utf8(tmp_path):
+    latin = os.fsdecode(b"caf\xe9.jpg")
+    try:
+        touched(tmp_path, latin, "ça.jpg")
+    except OSError:
+        pytest.skip("this file system knows UTF-8 alone")
+    names = [path.name for path in photos.find(tmp_path).photos]
+    assert sorted(names) == sorted([latin, "ça.jpg"])
+    assert sorted(map(photos.shown, names)) == ["caf\N{REPLACEMENT CHARACTER}.jpg", "ça.jpg"]
 
 
 # Kinds of images.
