@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_up import profile
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from skimage.color import rgb2lab
-from test_photos import profile
 
 from colorlib import ColorlibError, __main__, colorize, lab, runs, settings
 from colorlib.sources import photos

@@ -1,4 +1,4 @@
-"""One photograph of any kind to upright sRGB, or a named reason why not.
+"""What is a photograph in a folder, and any one photograph to upright sRGB, or a named reason why not.
 
 Memory: a photo of n pixels needs about 12 n bytes while it is read, and one of more than `MAX_PIXELS` is refused by
 its header, before anything is decoded: never more than about 1.7 GB, whatever a file claims to be.
@@ -8,15 +8,18 @@ import contextlib
 import dataclasses
 import functools
 import io
+import os
 import re
+import stat
 import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from colorlib import ColorlibError
+from colorlib.sources import tiff
 
 MAX_PIXELS = 12_000 * 12_000
 
@@ -24,24 +27,17 @@ MAX_PIXELS = 12_000 * 12_000
 _NEVER = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 _SRGB = ImageCms.createProfile("sRGB")
 _CUT_SHORT = ("truncated", "unexpected end", "not enough", "buffer is not large", "eof", "incomplete", "no more data")
-# The tags of a TIFF file that tell about the photograph, not about how the file is laid out.
-_TELLING_TAGS = (270, 271, 272, 305, 306, 315, 33432, 34665, 34853)  # description, maker, ... EXIF proper, GPS
-_TURNS = {  # EXIF orientation -> what brings it upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class PhotoError(ColorlibError):
     """Why a file is no photograph that can be read: `str(error)` is the reason, and starts with one of
-    "missing", "no permission", "a folder", "empty", "not an image", "cut short", "too many pixels", "no content" or
-    "damaged".
+    "missing", "no permission", "a folder", "a special file", "empty", "not an image", "a raw file", "a HEIC photo",
+    "a video", "cut short", "too many pixels", "no content", "not read" (a kind of TIFF) or "damaged".
     """
+
+
+class OutOfMemory(ColorlibError, MemoryError):
+    """A photograph that may be whole, but that this machine has no memory to read now."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +47,128 @@ class Photograph:
     image: Image.Image  # upright, sRGB, mode "RGB"; transparency not applied
     gray: np.ndarray | None  # uint16 (height, width), sRGB-encoded: gray of more than 8 bits a pixel at its full depth
     alpha: Image.Image | None  # upright, mode "L", where the file has transparency
-    metadata: dict  # for `Image.save(..., **metadata)`, what there is of "exif" and "xmp" (orientation reset), "dpi"
-    #                 and "comment"; "pnginfo" holds all texts, XMP among them, as a PNG wants them
-    format: str  # Pillow's name: "JPEG", "PNG", ...
+    metadata: dict  # for `Image.save(..., "PNG", **metadata)`, what there is of "exif" (orientation reset), "dpi" and
+    #                 "pnginfo": all texts, XMP among them
     notes: tuple[str, ...]  # what the reader of the result should know: "the first of several frames", ...
+
+
+# Which files of a folder are photographs.
+
+RAW = "raw files of a camera"
+HEIC = "HEIC photos"
+VIDEOS = "videos"
+SIDECARS = "sidecar files"
+SYSTEM = "previews and system files of other programs"
+LINKS = "links to folders"
+LOCKED = "folders that may not be read"
+SPECIAL = "special files"  # pipes, devices, sockets: to open one may wait forever
+OTHER = "other files"
+ADVICE = {
+    RAW: "Develop them first, as TIFF or JPEG",
+    HEIC: "Run `pip install pillow-heif` and then this once more, or save them as JPEG",
+    LOCKED: "Ask their owner for the permission",
+}
+# Photos are told by their endings: a look into every file would take hours where a folder lies on a network.
+_PHOTO_ENDINGS = (
+    "jpg jpeg jpe jfif mpo png apng tif tiff webp avif avifs gif bmp dib jp2 j2k j2c jpc jpf jpx ppm pgm pbm pnm pfm "
+    "psd tga pcx sgi ras qoi"
+)
+_ENDINGS = {
+    HEIC: "heic heif heics heifs hif",
+    RAW: (
+        "dng cr2 cr3 crw nef nrw arw sr2 srf srw raf orf ori rw2 rwl pef ptx raw x3f 3fr fff iiq mef mos erf dcr kdc "
+        "mrw gpr"
+    ),
+    VIDEOS: "mov mp4 m4v avi mkv webm mpg mpeg mts m2ts 3gp 3g2 wmv insv lrv",
+    SIDECARS: "aae thm xmp json xml pp3 dop cos on1 lrcat vrd",
+    SYSTEM: "db ini lrdata lrprev",
+}
+_KINDS = {f".{ending}": kind for kind, endings in _ENDINGS.items() for ending in endings.split()}
+_KINDS |= dict.fromkeys(f".{ending}" for ending in _PHOTO_ENDINGS.split())
+# Where servers, archives and systems keep small copies and what was deleted; so does any folder with a dot in front.
+_SYSTEM_FOLDERS = (
+    *("@eadir", "@recycle", "#recycle", "$recycle.bin"),
+    *("__macosx", "lost+found", "system volume information"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a folder holds: its photos, and all else by kind (`RAW`, `HEIC`, `VIDEOS`, ...); sorted by path."""
+
+    photos: tuple[Path, ...]
+    left_out: dict[str, tuple[Path, ...]]
+
+    def __str__(self) -> str:
+        """What was left out, one line a kind: how many, the first of them, and what to do; "" if there is nothing."""
+        lines = []
+        for kind, paths in self.left_out.items():
+            names = ", ".join(shown(path.name) for path in paths[:3]) + ", …" * (len(paths) > 3)
+            advice = f" {ADVICE[kind]}." if kind in ADVICE else ""
+            lines.append(f"  left out, {kind}: {len(paths):,} ({names}).{advice}")
+        return "\n".join(lines)
+
+
+def find(folder: Path | str) -> Found:
+    """The photos in a folder and its subfolders, told by the endings of their names; nothing is opened.
+
+    Left out and listed by kind: what other programs and systems keep beside photos, hidden files among it (a folder of
+    such previews counts as one), links to folders, everything else that is no photo by its ending, and HEIC photos
+    where pillow-heif is not installed. Raises OSError where the folder is none or its disk fails; a subfolder without
+    permission is left out.
+    """
+    folder, photographs, left_out = Path(folder), [], {kind: [] for kind in (*ADVICE, VIDEOS, SIDECARS)}
+
+    def unreadable(error: OSError):
+        if not isinstance(error, PermissionError) or Path(error.filename) == folder:
+            raise error
+        left_out[LOCKED].append(Path(error.filename))
+
+    for parent, subfolders, names in os.walk(folder, onerror=unreadable):
+        for path in [Path(parent, name) for name in subfolders]:
+            kind = SYSTEM if _is_system(path) else LINKS if path.is_symlink() else None
+            if kind:
+                subfolders.remove(path.name)
+                left_out.setdefault(kind, []).append(path)
+        for path in [Path(parent, name) for name in names]:
+            kind = kind_of(path)
+            photographs.append(path) if kind is None else left_out.setdefault(kind, []).append(path)
+    by_kind = {kind: tuple(sorted(paths, key=Path.as_posix)) for kind, paths in left_out.items() if paths}
+    return Found(tuple(sorted(photographs, key=Path.as_posix)), by_kind)
+
+
+def kind_of(path: Path) -> str | None:
+    """None for a photo, else the kind of file that the name tells, such as `RAW`."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return SPECIAL
+    except OSError:  # a link to nowhere, say: its reason is told where it is read
+        pass
+    kind = SYSTEM if _is_system(path) else _KINDS.get(path.suffix.lower(), OTHER)
+    return None if kind == HEIC and reads_heic() else kind
+
+
+def _is_system(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _SYSTEM_FOLDERS or path.name.lower().endswith(".lrdata")
+
+
+@functools.cache
+def reads_heic() -> bool:
+    """Whether HEIC photos can be read: by pillow-heif, where it is installed."""
+    try:
+        import pillow_heif
+    except (ImportError, OSError):  # not there, or made for another machine
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def shown(path: Path | str) -> str:
+    """A path as it can be printed: bytes of a name that are no UTF-8 become �."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+# One photograph.
 
 
 def read(source) -> Image.Image:
@@ -74,131 +188,225 @@ def read(source) -> Image.Image:
 
 def read_whole(source) -> Photograph:
     """The same photograph with what `read` leaves behind: full-depth gray, transparency, metadata and notes."""
-    with _opened(source) as image:
-        notes = ["the first of several frames"] if getattr(image, "is_animated", False) else []
-        kind, profile = image.format, image.info.get("icc_profile")
-        highest = 4095 if kind == "TIFF" and image.tag_v2.get(258) == (12,) else 65535  # bits a sample
-        image, metadata = _upright(image, notes), _metadata(image, notes)
-        alpha, gray = _alpha(image), _deep_gray(image, highest)
+    with _opened(source) as (image, notes):
+        image.load()
+        _refuse_missing_rows(image, source)
+        profile = image.info.get("icc_profile")
+        if _orientation(image, notes):
+            with _noting([], "of another tag that is broken; the picture is upright by then"):
+                ImageOps.exif_transpose(image, in_place=True)
+        metadata, alpha, gray = _metadata(image, notes), _alpha(image), _deep_gray(image)
         if alpha is not None and not alpha.getbbox():
             raise PhotoError("no content: every pixel is transparent")
         if gray is None:
             rgb = _to_srgb(_without_alpha(image), profile, notes)
         else:
             rgb, gray = _deep_to_srgb(gray, profile, notes)
-    return Photograph(rgb, gray, alpha, metadata, kind, tuple(notes))
+    return Photograph(rgb, gray, alpha, metadata, tuple(notes))
 
 
 def is_plain(source) -> bool:
-    """Whether the file can be used as it is by a decoder that knows nothing but pixels, such as `tf.io.decode_image`:
-    an upright JPEG or PNG, 8-bit gray or RGB, without transparency, in sRGB.
+    """Whether training's decoder (see `batches`) can use the file as it is: an upright JPEG or PNG, 8-bit gray or RGB,
+    without transparency, in sRGB, and decoded whole by `tf.io.decode_jpeg`.
 
-    The whole file is decoded, so that one that is cut short raises `PhotoError` here and not in the middle
-    of a training.
+    False as well for a file that is cut short; whether something of it can be saved, `read` finds out.
     """
-    with _opened(source, fast=True) as image:
-        if image.format not in ("JPEG", "MPO", "PNG") or image.mode not in ("L", "RGB") or "transparency" in image.info:
+    with _opened(source) as (image, _):
+        is_jpeg = image.format in ("JPEG", "MPO")
+        if not (is_jpeg or image.format == "PNG") or image.mode not in ("L", "RGB") or "transparency" in image.info:
             return False
-        if image.format == "PNG" and getattr(image, "is_animated", False):
+        if (not is_jpeg and getattr(image, "is_animated", False)) or _orientation(image) != 1:
             return False
-        return _orientation(image) == 1 and _is_srgb(image.info.get("icc_profile"), image.mode)
+        if not _is_srgb(image.info.get("icc_profile"), image.mode):
+            return False
+        import tensorflow as tf  # here, because nothing else in this module needs it
+
+        try:
+            decoded = tf.io.decode_jpeg(  # an eighth of the size: all of the bytes, few of the pixels
+                _bytes(source), channels=3, ratio=8 if is_jpeg else 1, dct_method="INTEGER_ACCURATE"
+            )
+        except tf.errors.InvalidArgumentError:
+            return False
+        if is_jpeg and _may_lack_rows(image, decoded[-1, -1].numpy()):
+            image.load()
+            _refuse_missing_rows(image, source)
+        return True
 
 
 @contextlib.contextmanager
-def _opened(source, fast: bool = False):
-    """An image, open and decoded; whatever Pillow raises, here or in the block, leaves as a `PhotoError`.
-
-    fast: JPEGs are decoded at an eighth of their size: all their bytes, few of their pixels.
-    """
+def _opened(source):
+    """(image, notes): an image, open but not yet decoded. Whatever Pillow raises, here or in the block, leaves as a
+    `PhotoError`, but for `OutOfMemory`."""
+    head, notes = b"", []
     try:
-        if isinstance(source, bytes):
-            size, file = len(source), io.BytesIO(source)
-        else:
-            size, file = Path(source).stat().st_size, source
-        if not size:
-            raise PhotoError("empty: the file has no bytes")
-        Image.init()
-        with warnings.catch_warnings():
+        with _file(source) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MAX_PIXELS is our own limit, and a broken tag raises where it matters
-            with Image.open(file, formats=[name for name in Image.OPEN if name not in _NEVER]) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise PhotoError(_too_many(f"{image.width} × {image.height}"))
-                if fast and image.format in ("JPEG", "MPO"):
-                    image.draft(None, (image.width // 8 + 1, image.height // 8 + 1))
-                image.load()
-                yield image
+            head = file.read(16)
+            with (_open_tiff if head[:4] in tiff.HEADS else _open)(file, notes) as image:
+                yield image, notes
     except PhotoError:
         raise
-    except (
-        Exception
-    ) as error:  # Pillow's parsers let through whatever they meet: IndexError, struct.error, SyntaxError …
-        raise _reason(error) from error
+    except tiff.TiffError as error:
+        raise PhotoError(str(error)) from error
+    except MemoryError as error:
+        raise OutOfMemory(
+            "There is no memory left to read the photo. Close other programs or notebooks (Runtime > Manage sessions), "
+            "or make the photo smaller."
+        ) from error
+    except Exception as error:  # Pillow's parsers let through whatever they meet: IndexError, SyntaxError, ...
+        raise _reason(error, head) from error
 
 
-def _reason(error: Exception) -> PhotoError:
-    """The `PhotoError` that names what an exception means."""
+def _bytes(source) -> bytes:
+    return source if isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def _file(source):
+    """The file or the bytes, open for reading. Raises `PhotoError` for what is neither, before it is opened."""
+    if isinstance(source, bytes):
+        size = len(source)
+    else:
+        state = Path(source).stat()
+        size = state.st_size
+        if stat.S_ISDIR(state.st_mode):
+            raise PhotoError("a folder, not a file")
+        if not stat.S_ISREG(state.st_mode):
+            raise PhotoError("a special file, such as a pipe or a device")
+    if not size:
+        raise PhotoError("empty: the file has no bytes")
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+
+
+def _open(file, notes: list) -> Image.Image:
+    Image.init()
+    reads_heic()
+    file.seek(0)
+    image = Image.open(file, formats=[name for name in Image.OPEN if name not in _NEVER])
+    _check_size(*image.size)
+    if getattr(image, "is_animated", False):
+        notes.append("the first of several frames")
+    return image
+
+
+def _open_tiff(file, notes: list) -> Image.Image:
+    pages = tiff.pages(file)
+    ending = Path(getattr(file, "name", "")).suffix.lower()
+    if tiff.is_raw(pages) or _KINDS.get(ending) == RAW:
+        raise PhotoError(_IS_RAW)
+    page = tiff.full_size(pages, notes)
+    _check_size(page.imagewidth, page.imagelength)
+    return tiff.open_page(file, page)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise PhotoError(
+            f"too many pixels: {width} × {height}, of at most {MAX_PIXELS:,}; make the picture smaller first"
+        )
+
+
+def _reason(error: Exception, head: bytes) -> PhotoError:
+    """The `PhotoError` that names what an exception means for a file that begins with `head`."""
     text = str(error).lower()
     if isinstance(error, FileNotFoundError):
         return PhotoError("missing: there is no such file")
     if isinstance(error, PermissionError):
         return PhotoError("no permission to read the file")
-    if isinstance(error, IsADirectoryError):
-        return PhotoError("a folder, not a file")
     if isinstance(error, UnidentifiedImageError):
-        return PhotoError("not an image of a kind that Pillow reads")
+        return PhotoError(next(reason for beginning, reason in _BEGINNINGS if re.match(beginning, head, re.DOTALL)))
     if isinstance(error, Image.DecompressionBombError):
-        return PhotoError(_too_many("its size"))
+        return PhotoError("too many pixels; make the picture smaller first")
     if isinstance(error, (EOFError, struct.error)) or any(words in text for words in _CUT_SHORT):
         return PhotoError("cut short: the file ends before the picture does")
     return PhotoError(f"damaged ({type(error).__name__})")
 
 
-def _too_many(size: str) -> str:
-    return f"too many pixels: {size} is above the limit of {MAX_PIXELS:,}; make the picture smaller first"
+_IS_RAW = "a raw file of a camera: develop it first, as TIFF or JPEG"
+_BEGINNINGS = (  # of files that Pillow cannot open
+    (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo: install the package pillow-heif, or save it as JPEG"),
+    (rb"....ftypcrx |FUJIFILM|II(RO|RS|U\x00)|MMOR|\x00MRM|FOVb|II.\x00....HEAP", _IS_RAW),
+    (rb"....ftypavi|\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM", "damaged (in its first bytes)"),
+    (rb"....ftyp|RIFF....AVI |\x1a\x45\xdf\xa3|\x00\x00\x01\xba", "a video, not a photo"),
+    (rb"", "not an image of a kind that Pillow reads"),
+)
 
 
-def _orientation(image: Image.Image) -> int | None:
-    """The EXIF orientation, 1 to 8 (1: upright, or none given), or None where the tag is unreadable."""
+# Rows that are not there, though the file has an end: a program that repairs memory cards may have put it there.
+
+
+def _may_lack_rows(image: Image.Image, corner) -> bool:
+    """Whether the lower right pixel is what decoders leave where nothing was decoded: libjpeg mid gray, a PNG black."""
+    if image.format == "PNG":
+        return not np.any(corner)
+    is_jpeg = image.format in ("JPEG", "MPO")
+    return is_jpeg and ("progressive" in image.info or np.all((np.array(corner) >= 127) & (np.array(corner) <= 128)))
+
+
+def _refuse_missing_rows(image: Image.Image, source) -> None:
+    """Raise `PhotoError` where a JPEG or PNG, decoded, lacks rows, or a progressive JPEG its details.
+
+    It is decoded once more: a JPEG with zeros before its end marker, a PNG into a picture that is not black. That
+    changes one that lacks something, and no other.
+    """
+    if not _may_lack_rows(image, image.getpixel((image.width - 1, image.height - 1))):
+        return
+    data = _bytes(source)
+    if image.format != "PNG":
+        data = data[: _end_of_jpeg(data)] + bytes(1000) + b"\xff\xd9"
+    with Image.open(io.BytesIO(data)) as again:
+        if image.format == "PNG":
+            again.im = Image.new(again.mode, again.size, 1).im
+        if again.tobytes() != image.tobytes():
+            raise PhotoError("cut short: the last rows of the picture are missing")
+
+
+def _end_of_jpeg(data: bytes) -> int:
+    """Where the end marker of the first JPEG in some bytes stands; their length if there is none."""
+    place = 2
+    while data[place : place + 1] == b"\xff" and data[place + 1] != 0xD9:
+        marker = data[place + 1]
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == 0xDA:  # pixels follow, up to a marker that is neither a stuffed byte nor a restart
+            following = re.compile(rb"\xff[^\0\xd0-\xd7\xff]").search(data, place)
+            place = following.start() if following else len(data)
+    return place
+
+
+# What else a file tells.
+
+
+@contextlib.contextmanager
+def _noting(notes: list, note: str):
+    """A context in which a broken tag, whatever it raises, becomes a note."""
     try:
-        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # whatever a broken tag raises
-        return None
-    return turn if turn in range(1, 9) else None
+        yield
+    except MemoryError:
+        raise
+    except Exception:
+        notes.append(note)
 
 
-def _upright(image: Image.Image, notes: list) -> Image.Image:
-    turn = _orientation(image)
-    if turn is None:
-        notes.append("its EXIF orientation is unreadable, so it was not turned")
-    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
+def _orientation(image: Image.Image, notes: list | None = None) -> int | None:
+    """The EXIF orientation, 1 for upright, or None where it is unreadable."""
+    with _noting([] if notes is None else notes, "its EXIF orientation is unreadable, so it was not turned"):
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def _metadata(image: Image.Image, notes: list) -> dict:
-    """What `Image.save` should be given to keep: EXIF and XMP without their orientation, resolution and texts."""
+    """What `Image.save` should be given to keep in a PNG: EXIF and XMP without orientation, resolution and texts."""
     kept = {}
-    try:
+    with _noting(notes, "its EXIF data are unreadable and were dropped"):
         exif = image.getexif()
         exif.pop(ExifTags.Base.Orientation, None)
-        if image.format == "TIFF":
-            for tag in [tag for tag in exif if tag not in _TELLING_TAGS]:
-                del exif[tag]
         if len(exif):
             kept["exif"] = exif.tobytes()
-    except Exception:  # whatever a broken tag raises
-        notes.append("its EXIF data are unreadable and were dropped")
     dpi = image.info.get("dpi")
     if isinstance(dpi, tuple) and len(dpi) == 2 and all(1 < float(d) < 65536 for d in dpi):
         kept["dpi"] = tuple(float(d) for d in dpi)
-    texts = dict(getattr(image, "text", {}))
-    comment, xmp = image.info.get("comment"), image.info.get("xmp") or texts.pop("XML:com.adobe.xmp", "").encode()
-    if isinstance(xmp, bytes) and xmp:
-        kept["xmp"] = re.sub(
-            rb"""\stiff:Orientation=["'][0-9]["']|<tiff:Orientation>[0-9]</tiff:Orientation>""", b"", xmp
-        )
-        texts["XML:com.adobe.xmp"] = kept["xmp"].decode("utf-8", "replace")
-    if isinstance(comment, bytes) and comment:
-        kept["comment"] = comment
-        texts.setdefault("Comment", comment.decode("utf-8", "replace"))
+    texts = {key: image.info.get(key, text) for key, text in getattr(image, "text", {}).items()}
+    for key, name in (("xmp", "XML:com.adobe.xmp"), ("comment", "Comment")):
+        if isinstance(image.info.get(key), bytes):
+            texts.setdefault(name, image.info[key].decode("utf-8", "replace"))
     if texts:
         kept["pnginfo"] = PngImagePlugin.PngInfo()
         for key, text in texts.items():
@@ -206,12 +414,15 @@ def _metadata(image: Image.Image, notes: list) -> dict:
     return kept
 
 
-def _deep_gray(image: Image.Image, highest: int) -> np.ndarray | None:
+# Colors.
+
+
+def _deep_gray(image: Image.Image) -> np.ndarray | None:
     """Gray of more than 8 bits as uint16, (height, width), 65535 being white; None for other images."""
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return None
     gray = np.asarray(image)
-    top = 1 if image.mode == "F" else highest
+    top = 1 if image.mode == "F" else 65535
     if not (gray.min() >= 0 and gray.max() <= top):  # true for NaN as well
         raise PhotoError(f"damaged (gray values outside [0, {top}], so that black and white are unknown)")
     return np.rint(gray * (65535 / top)).astype(np.uint16) if top != 65535 else gray.astype(np.uint16)
@@ -219,11 +430,11 @@ def _deep_gray(image: Image.Image, highest: int) -> np.ndarray | None:
 
 def _alpha(image: Image.Image) -> Image.Image | None:
     """The transparency as mode "L", or None where there is none."""
+    if image.getbands()[-1] in ("A", "a"):
+        return image.getchannel(image.getbands()[-1])
     if image.mode.startswith("I;16") and "transparency" in image.info:
         return Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        return image.convert("RGBA").getchannel("A")
-    return None
+    return image.convert("RGBA").getchannel("A") if "transparency" in image.info else None
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:

@@ -1,7 +1,8 @@
 """Mutated image files through `photos`: each is read or refused with a reason; none crashes, hangs or eats the memory.
 
-The files are made here: bytes flipped, files cut, headers changed, pieces repeated or lost, in six formats. They are
-read in processes of their own, so that a crash is counted and not suffered. One JSON object a line; some minutes.
+The files are made here: bytes flipped, files cut, headers changed, pieces repeated or lost, in six formats, TIFF
+in the layouts of scanners. They are read in processes of their own, so that a crash is counted and not suffered. One
+JSON object a line; some minutes.
 """
 
 import collections
@@ -11,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import _measure
 import numpy as np
@@ -18,13 +20,28 @@ from PIL import Image
 
 from colorlib.sources import photos
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+import tiffs
+
 KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 FILES, CHUNK = 12_000, 1_000
 SECONDS, MEGABYTES = 30, 2_000  # for one file; the peak of a process, which `photos` says to be about 1.7 GB
 REASONS = (
-    *("missing", "no permission", "a folder", "empty", "not an image"),
-    *("cut short", "too many pixels", "no content", "damaged"),
+    *("empty", "not an image", "a raw file", "a HEIC photo", "a video"),
+    *("cut short", "too many pixels", "no content", "not read: a TIFF with", "damaged"),
 )
+LAYOUTS = [
+    {"samples": (bits, colors + len(extra)), "bits": bits, "photometric": kind, "t338": extra or None, **more}
+    for kind, colors in ((0, 1), (1, 1), (2, 3), (5, 4))
+    for bits in (1, 4, 8, 12, 16)
+    for extra in ([], [0], [2])
+    for more in ({}, {"compression": tiffs.LZW}, {"planar": True}, {"compression": tiffs.DEFLATE, "tile": (16, 16)})
+]
+LAYOUTS += [
+    {"samples": (bits, 3), "bits": bits, "photometric": 2, "compression": compression, "predictor": 2}
+    for bits in (8, 16)
+    for compression in (tiffs.LZW, tiffs.DEFLATE)
+]
 
 
 def originals(kind: str) -> list[bytes]:
@@ -37,7 +54,7 @@ def originals(kind: str) -> list[bytes]:
         "JPEG": [{"quality": 80, "exif": exif}, {"progressive": True}],
         "PNG": [{"exif": exif}, {"dpi": (300, 300)}],
         "WEBP": [{"lossless": True}, {"quality": 60, "exif": exif}],
-        "TIFF": [{"compression": name} for name in ("raw", "tiff_lzw", "tiff_deflate", "jpeg")],
+        "TIFF": [{"compression": name} for name in ("tiff_lzw", "jpeg")],
         "GIF": [{}, {"save_all": True, "append_images": [image.rotate(90)]}],
         "BMP": [{}],
     }[kind]
@@ -47,7 +64,15 @@ def originals(kind: str) -> list[bytes]:
             file = io.BytesIO()
             (image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)).save(file, kind, **options)
             files.append(file.getvalue())
-    return files
+    return files + [scanned(layout, rng, "<>"[i % 2]) for i, layout in enumerate(LAYOUTS) if kind == "TIFF"]
+
+
+def scanned(layout: dict, rng, order: str) -> bytes:
+    """A TIFF file with a reduced page in front of every other one."""
+    bits, channels = layout["samples"]
+    samples = rng.integers(0, 2**bits, (40, 48, channels)).astype(np.uint8 if bits <= 8 else np.uint16)
+    small = [{**layout, "samples": samples[::4, ::4], "t254": 1}] * (order == ">")
+    return tiffs.tiff(*small, {**layout, "samples": samples}, order=order, big=bits == 12)
 
 
 def mutated(data: bytes, rng) -> bytes:
@@ -74,7 +99,7 @@ def read(first: int, last: int) -> dict:
     files, outcomes, slowest = {kind: originals(kind) for kind in KINDS}, collections.Counter(), 0.0
     for number in range(first, last):
         rng = np.random.default_rng(number)
-        kind = KINDS[number % len(KINDS)]
+        kind = KINDS[number % len(KINDS)] if number % 3 else "TIFF"
         data = mutated(files[kind][int(rng.integers(len(files[kind])))], rng)
         begin = time.perf_counter()
         try:
@@ -82,8 +107,9 @@ def read(first: int, last: int) -> dict:
             outcomes["read" if photo.mode == "RGB" else "unexplained"] += 1
         except photos.PhotoError as error:
             outcomes["refused" if str(error).startswith(REASONS) else "unexplained"] += 1
-        except Exception:
+        except Exception as error:
             outcomes["unexplained"] += 1
+            print(number, repr(error), file=sys.stderr)
         slowest = max(slowest, time.perf_counter() - begin)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return {"outcomes": outcomes, "slowest": slowest, "peak": peak}
@@ -94,7 +120,7 @@ def main():
     for first in range(0, FILES, CHUNK):
         command = [sys.executable, __file__, str(first), str(first + CHUNK)]
         try:
-            child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=600)
+            child = subprocess.run(command, stdout=subprocess.PIPE, timeout=900)
             found = json.loads(child.stdout.splitlines()[-1])
         except (subprocess.TimeoutExpired, IndexError, ValueError):
             crashed += 1  # ended by a signal, or hung
