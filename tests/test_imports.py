@@ -93,29 +93,6 @@ def test_importing_the_package_is_light():
     assert not heavy & set(loaded.stdout.split())
 
 
-WINDOWS = """
-import builtins, importlib, sys
-missing, real = {"fcntl", "resource", "pwd", "grp", "termios"}, builtins.__import__
-
-def on_windows(name, globals=None, *arguments, **options):
-    importer = (globals or {}).get("__name__", "")
-    if name in missing and importer.startswith("colorlib"):
-        raise ModuleNotFoundError(f"No module named {name!r}, in {importer}")
-    return real(name, globals, *arguments, **options)
-
-builtins.__import__ = on_windows
-for module in sys.argv[1:]:
-    importlib.import_module(module)
-"""
-
-
-def test_every_module_imports_without_what_windows_lacks():
-    modules = [f"colorlib.{module_of(path)}".removesuffix(".__init__") for path in sorted(PACKAGE.rglob("*.py"))]
-    command = [sys.executable, "-c", WINDOWS, *modules]
-    loaded = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent, check=False)
-    assert loaded.returncode == 0, loaded.stderr[-2000:]
-
-
 def test_only_settings_reads_the_environment_and_only_colab_names_it():
     for path in PACKAGE.rglob("*.py"):
         source = path.read_text()
