@@ -311,9 +311,12 @@ def sizes(folder):
             at_most=1.05,
         )
         tell(
-            f"{name}: checkpoint / Keras' whole-model file",
-            round(largest / whole, 3),
+            f"{name}: checkpoint after the best epoch / Keras' whole-model file",
+            round(size / whole, 3),
             **({"at_most": 0.36} if "b7" in name else {}),
+        )
+        tell(
+            f"{name}: a later one, the best epoch's weights beside / Keras' whole-model file", round(largest / whole, 3)
         )
         tell(f"{name}: seconds to write a checkpoint, the best weights included", round(seconds, 2))
         share = 100 * seconds / (60 * chosen.checkpoint_minutes)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import errno
+import hashlib
 import io
 import json
 import linecache
@@ -155,7 +156,7 @@ def of_a_newer_version(path):
     meta = json.loads(contents["meta"].tobytes()) | {"of_tomorrow": 1}
     buffer = io.BytesIO()
     np.savez(buffer, **contents | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
-    path.write_bytes(buffer.getvalue() + checkpoint.hashlib.sha256(buffer.getvalue()).digest())
+    path.write_bytes(buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest())
 
 
 @pytest.mark.parametrize("fault", ["EIO", "a newer version"])
@@ -369,7 +370,6 @@ def test_a_folder_that_cannot_be_written_to(chosen, tmp_path):
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
     *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "paper"}, {"flip": False}, {"rotation": 1.0}),
-    {"weights": "imagenet"},
 ]
 FREE = {  # settings that may differ between two sessions of one training; what `data` and `fraction` gave is the split
     *("profile", "data", "fraction", "mirror", "data_folder", "results_folder", "keep_folder", "cache"),
@@ -391,6 +391,13 @@ def test_other_settings_are_refused_and_named(chosen, change):
     text = refusal(run, identity_of("baseline", other, "s" * 64))
     assert f"{name} {getattr(chosen, name)!r} (now {value!r})" in text and "--results, COLORLIB_RESULTS" in text
     assert text.count("(now") == 1
+
+
+def test_other_weights_of_the_backbone_are_refused(chosen, tmp_path):
+    run = write(chosen, [1, 2])
+    (tmp_path / "others.h5").write_bytes(b"others")
+    text = refusal(run, identity_of("baseline", chosen.replace(weights=str(tmp_path / "others.h5")), "s" * 64))
+    assert "weights" in text and f"(now '{hashlib.sha256(b'others').hexdigest()}')" in text
 
 
 def test_another_split_or_prior_or_more_devices_are_refused(chosen, tmp_path):
