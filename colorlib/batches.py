@@ -3,21 +3,15 @@
 The order of the photos and the augmentation of each are functions of the seed and of the photo's place in the endless
 training stream, so that any step can be had without computing the ones before it. A photo goes through
 
-    decode -> resize -> 8-bit RGB (what the cache keeps) -> flip and rotate -> Lab
-
-and because it is 8-bit RGB again after resizing, the batches are the same to the last bit with and without the cache.
+    decode -> crop -> resize -> 8-bit RGB -> flip and rotate -> Lab
 """
 
 import contextlib
-import functools
-import math
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, lab
 from colorlib.sources import PARTS
@@ -35,24 +29,27 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
 
     Gives (L / 100, ab / 128), float32 (batch, size, size, 1) and (batch, size, size, 2), size = settings.image_size.
     Epoch e is the steps e·s … e·s + s - 1, s = `steps_per_epoch(split, settings)`: each photo once, in an order of its
-    own. Photos are flipped with p = 0.5 (settings.flip) and rotated by a uniform angle of ± settings.rotation degrees
-    with reflected borders, before Lab. The last settings.upright_epochs, at most half of all, rotate nothing: a rotated
-    photo is a little blurred, and a model whose batch normalisation knows blurred photos alone is worse on sharp ones
-    (MiniPlaces: validation MSE 0.00899, and 0.00892 with the statistics of sharp photos).
+    own. Before Lab, photos are cut to a window at random (settings.crop, the least share of its sides), flipped with
+    p = 0.5 (settings.flip) and rotated by a uniform angle of ± settings.rotation degrees with reflected borders. The
+    last settings.upright_epochs, at most half of all, rotate nothing: a rotated photo is a little blurred, and a model
+    whose batch normalisation knows blurred photos alone is worse on sharp ones (MiniPlaces: validation MSE 0.00899,
+    and 0.00892 with the statistics of sharp photos).
 
     rgb: give uint8 RGB (batch, size, size, 3) in place of (L, ab), where Lab is left to an accelerator.
-    Raises `ColorlibError` for an empty split, and for cache="memory" where photos do not fit or cannot be read. Without
-    the cache, a photo that cannot be read shows when its batch is asked for: see `photo_errors`.
+    Raises `ColorlibError` for an empty split. A photo that cannot be read shows when its batch is asked for: see
+    `photo_errors`.
     """
     count, batch = len(_paths(split, "train")), settings.batch_size
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
-    load = _loader(split, "train", settings)
+    paths = tf.constant(_paths(split, "train"))
 
     upright = min(settings.upright_epochs, settings.epochs // 2)
     upright_from = count * (settings.epochs - upright) if upright else tf.int64.max
 
     def photo(k):
-        return k, _augmented(load(_index(k, count, settings.seed)), k, settings, k < upright_from)
+        path = paths[_index(k, count, settings.seed)]
+        image = _decoded(path, settings.image_size, lambda image: _cropped(image, k, settings))
+        return k, _augmented(image, k, settings, k < upright_from)
 
     stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=os.cpu_count())
     return _finished(_epoch_batches(stream, count, batch), rgb)
@@ -60,9 +57,9 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
 
 def evaluation(split, part: str, settings, batch_size: int | None = None, rgb: bool = False) -> tf.data.Dataset:
     """Each photo of a part once, in the split's order, without augmentation, in the form of `training`."""
-    load = _loader(split, part, settings)
-    stream = tf.data.Dataset.range(len(_paths(split, part)))
-    stream = stream.map(load, num_parallel_calls=os.cpu_count())
+    stream = tf.data.Dataset.from_tensor_slices(_paths(split, part)).map(
+        lambda path: _decoded(path, settings.image_size), num_parallel_calls=os.cpu_count()
+    )
     return _finished(stream.batch(batch_size or settings.batch_size), rgb)
 
 
@@ -149,48 +146,18 @@ def _require_readable(path: str) -> None:
         ) from None
 
 
-def _loader(split, part: str, settings):
-    """A function from a photo's index to its resized uint8 RGB (size, size, 3), from the cache or from the file."""
-    paths, size = _paths(split, part), settings.image_size
-    if settings.cache == "none":
-        paths = tf.constant(paths)
-        return lambda i: _decoded(paths[i], size)
-    with photo_errors(split):
-        photos = _cache(tuple(paths), size, split.checksum)
-    # Stateless, or deterministic ops would call it for one photo at a time.
-    load = functools.partial(tf.numpy_function, photos.__getitem__, Tout=tf.uint8, stateful=False)
-    return lambda i: tf.ensure_shape(load([i]), (size, size, 3))
+def _pixels(file):
+    """uint8 RGB (height, width, 3) of the bytes of a JPEG or PNG file.
+
+    INTEGER_ACCURATE agrees with Pillow to the last bit; TensorFlow's default is off by up to six levels.
+    """
+    return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-@functools.lru_cache(maxsize=4)
-def _cache(paths: tuple[str, ...], size: int, checksum: str) -> np.ndarray:
-    """Photos decoded and resized, uint8 (photos, size, size, 3). `checksum`, the split's, tells changed ones apart."""
-    stream = tf.data.Dataset.from_tensor_slices(list(paths))
-    stream = stream.map(lambda path: _decoded(path, size), num_parallel_calls=os.cpu_count())
-    photos = tqdm(_finished(stream).as_numpy_iterator(), "decoding photos once", len(paths), delay=2)
-    needed = len(paths) * size * size * 3
-    try:
-        if needed > _free_memory():
-            raise MemoryError
-        return np.fromiter(photos, np.dtype((np.uint8, (size, size, 3))), len(paths))
-    except MemoryError:
-        raise ColorlibError(
-            f'cache="memory" needs {needed / 2**30:.1f} GiB for {len(paths):,} photos of {size} × {size} pixels, more '
-            'than this machine has free. Choose cache="none", a smaller image_size or a smaller fraction.'
-        ) from None
-
-
-def _free_memory() -> float:
-    """Bytes of free memory where the system tells, on Linux and so on Colab: too large an array is not refused there,
-    but ends the process as it is filled. Infinity elsewhere, where NumPy raises MemoryError."""
-    file = Path("/proc/meminfo")
-    found = re.search(r"MemAvailable: *(\d+) kB", file.read_text() if file.exists() else "")
-    return 1024 * int(found[1]) if found else math.inf
-
-
-def _decoded(path, size: int):
-    """A file's photo as uint8 RGB (size, size, 3): the whole picture, squeezed where it is not square."""
+def _decoded(path, size: int, cut=None):
+    """A file's photo as uint8 RGB (size, size, 3): all of it, or what `cut` leaves of it, squeezed to a square."""
     image = _pixels(tf.io.read_file(path))
+    image = cut(image) if cut else image
     shape = tf.shape(image)
     shrinks = size < _LARGEST_SHRINKING * tf.cast(tf.maximum(shape[0], shape[1]), tf.float32)
     image = tf.cond(
@@ -201,12 +168,18 @@ def _decoded(path, size: int):
     return tf.ensure_shape(_to_8_bit(image), (size, size, 3))
 
 
-def _pixels(file):
-    """uint8 RGB (height, width, 3) of the bytes of a JPEG or PNG file.
-
-    INTEGER_ACCURATE agrees with Pillow to the last bit; TensorFlow's default is off by up to six levels.
-    """
-    return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
+def _cropped(image, k, settings):
+    """A window at random of uint8 RGB (h, w, 3), by (seed, k) alone: settings.crop to 1 of both sides."""
+    if settings.crop == 1:
+        return image
+    seed = tf.stack([tf.constant(~settings.seed, tf.int64), k])  # another one than the turn's and the flip's
+    share, top, left = tf.unstack(tf.random.stateless_uniform([3], seed, alg="philox"))
+    whole = tf.cast(tf.shape(image)[:2], tf.float32)
+    window = tf.maximum(tf.floor((settings.crop + (1 - settings.crop) * share) * whole), 1)
+    corner = tf.cast(tf.floor(tf.stack([top, left]) * (whole - window + 1)), tf.int32)
+    return image[
+        corner[0] : corner[0] + tf.cast(window[0], tf.int32), corner[1] : corner[1] + tf.cast(window[1], tf.int32)
+    ]
 
 
 def _to_8_bit(image):

@@ -261,7 +261,7 @@ def trivial_answers(split, settings) -> dict:
     photos = split.photos("train")
     taken = dataclasses.replace(split, train=photos[:: -(-len(photos) // TRAINING_PHOTOS)])
     sums, counts = np.zeros((101, 2)), np.zeros(101)
-    for L, ab in _batches(taken, "train", settings.replace(cache="none")):
+    for L, ab in _batches(taken, "train", settings):
         level, ab = _level(L).ravel(), ab.reshape(-1, 2)
         counts += np.bincount(level, minlength=101)
         sums += np.stack([np.bincount(level, ab[:, i], minlength=101) for i in (0, 1)], axis=-1)
@@ -288,7 +288,7 @@ def pictures(answers: dict, split, part: str, settings, indices) -> list[dict]:
     """Some photos of a part as uint8 RGB (s, s, 3), a dictionary each: "gray", the name of every answer, "truth"."""
     photos = split.photos(part)
     chosen, rows = dataclasses.replace(split, **{part: tuple(photos[i] for i in indices)}), []
-    for L, ab in _batches(chosen, part, settings.replace(cache="none")):
+    for L, ab in _batches(chosen, part, settings):
         colors = {"gray": np.zeros_like(ab), **{name: answer(L, ab) for name, answer in answers.items()}, "truth": ab}
         shown = {name: to_rgb8(L, each) for name, each in colors.items()}
         rows += [{name: images[i] for name, images in shown.items()} for i in range(len(L))]

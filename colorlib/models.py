@@ -37,10 +37,6 @@ _TAPS = {
 # only after some 500 steps, and a small run, with 15 steps an epoch, would be judged by statistics that it never had.
 BATCH_NORM_MOMENTUM = 0.9
 
-# The light ladder: at most so many channels at each tap, finest first. A ladder as wide as its taps takes longer than
-# the backbone under it, most of that at the finest sizes, where a color needs few channels.
-LIGHT_WIDTHS = (16, 32, 64, 128)
-
 # The standard deviations by which Keras' EfficientNets divide a second time, but only when weights == "imagenet".
 _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 
@@ -58,7 +54,7 @@ def build_colorizer(
     image_size: int = 224,
     dropout: float = 0.0,
     head_stride: int = 1,
-    light: bool = False,
+    widths: tuple[int, ...] | None = None,
     backbone_dtype: str | None = None,
     seed: int | None = None,
 ) -> keras.Model:
@@ -72,7 +68,8 @@ def build_colorizer(
     dropout: rate of the one SpatialDropout2D after the 1×1 convolution; 0 leaves it out.
     head_stride: 1 is the paper's head at full size. 2 or 4 leaves out the rungs above half or quarter size; the head
         stands there, and its ab are upsampled.
-    light: a ladder of at most `LIGHT_WIDTHS` channels; wider taps go through a 1×1 convolution first.
+    widths: the ladder's channels at the four upper taps, finest first, at most: wider taps go through a 1×1
+        convolution first. None: as wide as the taps.
     backbone_dtype: a dtype policy of Keras for the frozen backbone alone, such as "mixed_bfloat16": no gradient passes
         through it, so that half precision there needs no loss scale. None: the policy in force.
     seed: of all random weights and of the dropout; None draws one.
@@ -95,7 +92,7 @@ def build_colorizer(
     with _seeded(seed):  # anew, so that the ladder starts alike however the backbone got its weights
         lightness = keras.Input((image_size, image_size, 1), name="L")
         tapped = [ops.stop_gradient(tap) for tap in features(_prepared(lightness, backbone))]
-        x = _ladder(tapped, dropout, finest=image_size // head_stride, light=light)
+        x = _ladder(tapped, dropout, image_size // head_stride, widths)
         ab = _head(x, image_size // head_stride, head_stride)
     return keras.Model(lightness, ab, name=f"{backbone}_colorizer")
 
@@ -252,12 +249,12 @@ def _load_npz(net, path):
         variable.assign(arrays[name].astype(np.float32) * arrays.get(f"{name}/scale", np.float32(1)))
 
 
-def _ladder(tapped, dropout, finest, light=False):
+def _ladder(tapped, dropout, finest, limits):
     """From the deepest tap up to the finest one, or to the size `finest` where the ladder ends below it."""
     *upper, x = tapped
     widths = [tap.shape[-1] for tap in upper]
-    if light:
-        widths = [min(pair) for pair in zip(widths, LIGHT_WIDTHS, strict=True)]
+    if limits:
+        widths = [min(pair) for pair in zip(widths, limits, strict=True)]
     x = _convolved(x, widths[-1], 1, "rung0")
     if dropout:
         x = layers.SpatialDropout2D(dropout, name="rung0_dropout")(x)

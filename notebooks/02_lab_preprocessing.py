@@ -236,7 +236,7 @@ figure
 # time, while the model works on the batch before.
 
 # %% tags=["nbval-check-output"]
-small = settings.replace(image_size=64, batch_size=8, cache="none")
+small = settings.replace(image_size=64, batch_size=8)
 L, ab = next(iter(batches.training(split, small)))
 print("L ", L.shape, L.dtype.name)
 print("ab", ab.shape, ab.dtype.name)
@@ -294,7 +294,7 @@ print("each photo once an epoch:", sorted(epoch) == sorted(few.paths("train")))
 # %%
 import time
 
-stream = iter(batches.training(split, settings.replace(cache="none")))
+stream = iter(batches.training(split, settings))
 next(stream)  # the first one also starts everything up
 begin = time.perf_counter()
 count = sum(len(next(stream)[0]) for _ in range(10))

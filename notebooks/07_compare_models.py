@@ -77,7 +77,7 @@ for model in MODELS:
 # $b = 15$). Each answer is an array of $(a, b)$, divided by 128, as the models give it.
 
 # %% tags=["nbval-check-output"]
-L, ab = next(iter(batches.evaluation(split, "test", settings.replace(cache="none"), batch_size=1)))
+L, ab = next(iter(batches.evaluation(split, "test", settings, batch_size=1)))
 L, ab = L.numpy()[0], ab.numpy()[0]
 gray = np.zeros_like(ab)
 one_color = np.zeros_like(ab) + [10 / 128, 15 / 128]

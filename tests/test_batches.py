@@ -1,7 +1,5 @@
 """Batches: which photo stands where, the same bits by every way, and each step of the way against Pillow or SciPy."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -34,7 +32,7 @@ def make_split(folder, train=11, sizes=SIZES):
 
 
 def make_settings(**changes):
-    return settings.load("sample", **{"image_size": SIZE, "batch_size": 4, "cache": "none", "rotation": 0.0} | changes)
+    return settings.load("sample", **{"image_size": SIZE, "batch_size": 4, "crop": 1.0, "rotation": 0.0} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +103,7 @@ def test_shapes_are_static(split):
         assert (L.shape, ab.shape) == ((known, SIZE, SIZE, 1), (known, SIZE, SIZE, 2)) or known is None
         assert L.shape[1:] == (SIZE, SIZE, 1) and ab.shape[1:] == (SIZE, SIZE, 2)
         assert L.dtype == ab.dtype == tf.float32
-    spec = batches.training(split, make_settings(cache="memory"), rgb=True).element_spec
+    spec = batches.training(split, make_settings(), rgb=True).element_spec
     assert spec.shape[1:] == (SIZE, SIZE, 3) and spec.dtype == tf.uint8
     sizes = [len(L) for L, _ in first(batches.training(split, make_settings()), 6)]
     assert sizes == [4, 4, 3, 4, 4, 3]
@@ -294,21 +292,12 @@ def test_a_photo_that_cannot_be_read_any_more_is_named(tmp_path, damage, reason,
     for ask in (
         lambda: first(batches.training(split, chosen), 3),
         lambda: first(batches.evaluation(split, "validation", chosen), -1),
-        lambda: batches.evaluation(split, "train", chosen.replace(cache="memory")),
         lambda: MODEL.fit(batches.training(split, chosen), steps_per_epoch=3, shuffle=False, verbose=0),
         lambda: MODEL.evaluate(batches.evaluation(split, "validation", chosen), verbose=0),
     ):
         named = pytest.raises(ColorlibError, match=f"The photo .*{name} cannot be read: {reason}.* start again")
         with named, batches.photo_errors(split):
             ask()
-
-
-@DAMAGES
-def test_decoding_photos_once_names_them_by_itself(tmp_path, damage, reason):
-    split = make_split(tmp_path / "photos", 3)
-    damage(tmp_path / "photos" / "002.jpeg")
-    with pytest.raises(ColorlibError, match=f"002.jpeg cannot be read: {reason}"):
-        batches.training(split, make_settings(cache="memory"))
 
 
 def test_errors_of_anything_else_pass_as_they_are(split):
@@ -320,53 +309,41 @@ def test_errors_of_anything_else_pass_as_they_are(split):
         1 / 0  # noqa: B018
 
 
-# The cache.
+# Windows of photos.
 
 
-def test_the_cache_gives_the_same_bits(tmp_path):
-    split = make_split(tmp_path / "photos")
-    for rotation in (0.0, 20.0):
-        chosen = make_settings(rotation=rotation)
-        expected = first(batches.training(split, chosen), 4)
-        found = first(batches.training(split, chosen.replace(cache="memory")), 4)
-        for ours, other in zip(found, expected, strict=True):
-            assert all(a.tobytes() == b.tobytes() for a, b in zip(ours, other, strict=True))
-    evaluated = first(batches.evaluation(split, "validation", make_settings(cache="memory"), rgb=True), -1)
-    plain = first(batches.evaluation(split, "validation", make_settings(), rgb=True), -1)
-    assert all(np.array_equal(a, b) for a, b in zip(evaluated, plain, strict=True))
-    assert not split.home.exists()  # nothing is written
+def test_windows_are_cut_out_of_the_photo_at_its_own_proportions(tmp_path):
+    """A photo whose red is its row and whose green is its column: a window tells where it was cut."""
+    rows, columns = np.mgrid[0:100, 0:200].astype(np.uint8)
+    Image.fromarray(np.stack([rows, columns, 0 * rows], axis=-1)).save(tmp_path / "where.png")
+    image = tf.constant(np.asarray(Image.open(tmp_path / "where.png")))
+    shares, corners = [], []
+    for k in range(400):
+        window = batches._cropped(image, tf.constant(k, tf.int64), make_settings(crop=0.25)).numpy()
+        height, width = window.shape[:2]
+        assert abs(width - 2 * height) <= 2
+        assert np.array_equal(
+            window[:, :, 0], np.arange(window[0, 0, 0], window[0, 0, 0] + height)[:, None] + 0 * window[:, :, 0]
+        )
+        assert window[-1, -1, 0] == window[0, 0, 0] + height - 1 and window[-1, -1, 1] == window[0, 0, 1] + width - 1
+        shares.append(height / 100)
+        corners.append(window[0, 0, 0] / max(1, 100 - height))
+    assert 0.25 <= min(shares) < 0.27 and 0.98 < max(shares) <= 1
+    assert abs(np.mean(shares) - 0.625) < 0.03 and abs(np.mean(corners) - 0.5) < 0.05
 
 
-def test_photos_are_decoded_once_and_again_where_they_changed(tmp_path, monkeypatch):
-    split, chosen = make_split(tmp_path / "photos", 3), make_settings(cache="memory")
-    kept = first(batches.training(split, chosen, rgb=True), 1)
-    (tmp_path / "photos" / "000.jpg").unlink()
-    assert np.array_equal(first(batches.training(split, chosen, rgb=True), 1), kept)
-    changed = make_split(tmp_path / "photos", 3, sizes=[(48, 20)])
-    assert not np.array_equal(first(batches.training(changed, chosen, rgb=True), 1), kept)
-
-
-@pytest.mark.parametrize("said_by", ["the system", "NumPy"])
-def test_a_cache_that_does_not_fit_is_refused_with_advice(tmp_path, monkeypatch, said_by):
-    split = make_split(tmp_path / "photos", 3)
-
-    def refuse(*arguments):
-        raise MemoryError
-
-    if said_by == "NumPy":
-        monkeypatch.setattr(batches.np, "fromiter", refuse)
-    else:
-        monkeypatch.setattr(batches, "_free_memory", lambda: 3 * SIZE * SIZE * 3 - 1)
-    with pytest.raises(ColorlibError, match=r'cache="memory" needs .* for 3 photos .* Choose cache="none"'):
-        batches.training(split, make_settings(cache="memory"))
-
-
-def test_free_memory_is_plausible():
-    assert batches._free_memory() > 2**27
-
-
-def test_the_cache_needs_nothing_that_only_posix_has(tmp_path, monkeypatch):
-    monkeypatch.delattr(os, "sysconf", raising=False)
-    monkeypatch.setattr(batches.Path, "exists", lambda path: False)  # no /proc either
-    assert batches._free_memory() == float("inf")
-    first(batches.training(make_split(tmp_path / "photos", 3), make_settings(cache="memory")), 1)
+def test_windows_depend_on_seed_and_place_alone_and_whole_photos_stay(split):
+    chosen = make_settings(crop=0.3, flip=False)
+    once = first(batches.training(split, chosen, rgb=True), 6)
+    again = first(batches.training(split, chosen, first_step=2, rgb=True), 4)
+    assert all(np.array_equal(a, b) for a, b in zip(once[2:], again, strict=True))
+    other = first(batches.training(split, make_settings(crop=0.3, flip=False, seed=2), rgb=True), 1)
+    assert not np.array_equal(other[0], once[0])
+    whole = {
+        photo.tobytes()
+        for (batch) in first(batches.evaluation(split, "validation", chosen, rgb=True), -1)
+        for photo in batch
+    }
+    uncut = first(batches.training(split, make_settings(flip=False), rgb=True), 3)
+    assert {photo.tobytes() for batch in uncut for photo in batch} == whole
+    assert not {photo.tobytes() for batch in once for photo in batch} & whole

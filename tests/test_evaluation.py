@@ -197,7 +197,7 @@ def test_answers_that_make_no_sense_are_named(split, small):
 def test_a_photo_that_is_gone_is_named(split, small, tmp_path):
     (tmp_path / "test3.png").unlink()
     with pytest.raises(ColorlibError, match=r"test3\.png cannot be read: No such file"):
-        evaluation.evaluate({}, split, "test", small.replace(cache="none"), progress=False)
+        evaluation.evaluate({}, split, "test", small, progress=False)
 
 
 def test_a_model_of_another_size_still_answers(small):
@@ -222,7 +222,7 @@ def test_floors_on_real_photos(shared, tmp_path):
     paths = sorted(tmp_path.glob("miniplaces/val/*.jpg"))[::25]
     photos = tuple(splits.Photo(str(p.relative_to(tmp_path)), 0, p.name, "x") for p in paths)
     split = splits.Split("miniplaces-val", tmp_path, tmp_path, photos, (), photos)
-    got = evaluation.evaluate({}, split, "test", settings.load("sample", image_size=128, cache="none"), progress=False)
+    got = evaluation.evaluate({}, split, "test", settings.load("sample", image_size=128), progress=False)
     # Measured once with scikit-image's Lab on the pixels as Pillow decodes them, in float64.
     reference = np.concatenate([_reference_ab(path) for path in paths])
     distance = np.linalg.norm(reference, axis=-1)

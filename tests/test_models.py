@@ -96,10 +96,11 @@ def test_head_stride(backbone, stride):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
 def test_light_ladder(backbone):
-    light, wide = (models.build_colorizer(backbone, None, 64, head_stride=2, light=light) for light in (True, False))
+    limits = (16, 32, 64, 128)
+    light, wide = (models.build_colorizer(backbone, None, 64, head_stride=2, widths=w) for w in (limits, None))
     assert light.output_shape == (None, 64, 64, 2)
     widths = [tap.shape[-1] for tap in light.get_layer("backbone").outputs[:4]]
-    narrow = [min(pair) for pair in zip(widths, models.LIGHT_WIDTHS, strict=True)]
+    narrow = [min(pair) for pair in zip(widths, limits, strict=True)]
     names = {layer.name for layer in light.layers}
     assert light.get_layer("rung0_conv").output.shape[-1] == narrow[3]
     for rung in range(1, 4 if backbone == "vgg16" else 5):  # VGG-16's first tap is above the head

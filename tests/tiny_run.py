@@ -35,7 +35,7 @@ def make_split(folder, train=18, validation=6, seed=0):
 def make_settings(folder, **changes):
     """A few steps of the smallest model, a checkpoint every second step."""
     fields = {
-        **{"data_folder": folder / "data", "results_folder": folder / "results", "cache": "none", "form": "fast"},
+        **{"data_folder": folder / "data", "results_folder": folder / "results", "form": "fast"},
         **{"backbone": "mobilenet", "efficientnet": "mobilenet", "dropout": 0.3, "image_size": 32, "batch_size": 4},
         **{"epochs": 3, "patience": 2},
     }

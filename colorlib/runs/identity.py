@@ -12,7 +12,7 @@ from colorlib.sources import weights
 
 # The settings that change a model's numbers. All others may differ between two sessions of one training.
 _ALWAYS = (
-    *("image_size", "batch_size", "flip", "rotation", "upright_epochs", "form", "dtype"),
+    *("image_size", "batch_size", "crop", "flip", "rotation", "upright_epochs", "form", "dtype"),
     *("epochs", "learning_rate", "patience", "seed"),
 )
 SETTINGS = {

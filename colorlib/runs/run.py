@@ -276,7 +276,7 @@ def build(model_name: str, settings: Settings) -> keras.Model:
             weights=weights.resolve(settings.weights, backbone).path,
             image_size=settings.image_size,
             dropout=settings.dropout if model_name == "efficientnet" else 0.0,
-            backbone_dtype=half_precision(backbone) if settings.form == "fast" else None,
+            backbone_dtype=half_precision(backbone) if settings.form != "paper" else None,
             seed=settings.seed,
             **FORMS[settings.form],
         )

@@ -55,7 +55,7 @@ def score(archive: str, size: int):
         photos = tuple(splits.Photo(str(Path(path).relative_to(folder)), 0, path, "") for path in paths)
         split = splits.Split(archive, Path(folder), Path(folder), photos, (), photos)
         evaluation.TRAINING_PHOTOS = len(photos)
-        chosen = settings.load("sample", image_size=size, cache="none")
+        chosen = settings.load("sample", image_size=size)
         return evaluation.evaluate({}, split, "test", chosen), of_every_fourth_pixel(split, chosen)
 
 

@@ -26,7 +26,7 @@ from colorlib.sources import splits  # noqa: E402
 
 BASE = {
     **{"data_folder": WORK / "data", "image_size": 128, "backbone": "mobilenet", "efficientnet": "mobilenet"},
-    **{"weights": "imagenet", "form": "fast", "cache": "memory"},
+    **{"weights": "imagenet", "form": "fast"},
 }
 
 
