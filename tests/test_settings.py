@@ -54,7 +54,7 @@ def other_value(name):
     if field.type is bool:
         return str(not field.default)
     if field.type in (int, float):
-        return str(field.type(0.25 if name in ("fraction", "lambda_", "dropout") else 7))
+        return str(field.type(0.25 if name in ("fraction", "lambda_", "dropout", "crop") else 7))
     return "/nowhere"
 
 
