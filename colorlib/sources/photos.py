@@ -137,6 +137,12 @@ def find(folder: Path | str) -> Found:
     return Found(tuple(sorted(photographs, key=Path.as_posix)), by_kind)
 
 
+def look(path: Path) -> Found:
+    """The same of a single file that somebody names: a photo, too, where its ending tells nothing."""
+    kind = kind_of(path)
+    return Found((path,), {}) if kind in (None, OTHER) else Found((), {kind: (path,)})
+
+
 def kind_of(path: Path) -> str | None:
     """None for a photo, else the kind of file that the name tells, such as `RAW`."""
     try:
