@@ -192,13 +192,15 @@ class Report:
         return 1 if self.failed or self.left_out.keys() & photos.ADVICE.keys() else 0
 
     def __str__(self) -> str:
-        lines = [f"Colored: {len(self.written):,}."]
+        lines = [f"Photos that are in color now: {len(self.written):,}."]
         if self.kept:
-            lines.append(f"There already, and left as they are: {len(self.kept):,}. (--overwrite makes them anew.)")
+            lines.append(
+                f"There already, and left as they are: {len(self.kept):,}. With --overwrite they are made anew."
+            )
         if self.failed:
             lines.append(f"Not colored: {len(self.failed):,}.")
         lines += [f"  {photos.shown(path)}: {reason}" for path, reason in self.failed]
-        lines += [f"  {photos.shown(path)} is colored; note: {note}" for path, note in self.notes]
+        lines += [f"  {photos.shown(path)}, which is colored: {note}" for path, note in self.notes]
         return "\n".join([*lines, str(photos.Found((), self.left_out))]).rstrip()
 
 
@@ -276,6 +278,7 @@ def _key(path: Path) -> str:
     return str(path).casefold()  # Windows and macOS take A.png for a.png
 
 
+@functools.lru_cache(maxsize=1)
 def _compiled(model):
     """A model's forward pass as a graph: a third of the time of one operation after the other."""
     forward = tf.function(model)

@@ -209,13 +209,13 @@ def test_whole_folders_keep_their_form_and_failures_are_named(tmp_path, chosen, 
     assert report.exit_status == 1
     printed = capsys.readouterr().out
     for words in (
-        "Colored: 13.\n",
+        "in color now: 13.\n",
         "Not colored: 2.\n",
         "cut.jpg: cut short",
         "invisible.png: no content",
-        "moving.gif is colored; note: the first of several frames",
+        "moving.gif, which is colored: the first of several frames",
         r"left out, other files: 1 \(letter.txt\)",
-        r"left out, previews and system files of other programs: 1 \(.hidden\)",
+        r"left out, previews and hidden files of other programs: 1 \(.hidden\)",
     ):
         assert re.search(words, printed), words
     for i in range(11):  # each its own, not its neighbor's
@@ -420,7 +420,7 @@ def test_the_command_hands_on_all_that_it_is_told(tmp_path, model, monkeypatch, 
     colored = np.asarray(Image.open(out / "a.png"))
     assert (colored == colored[..., :1]).all()
     assert __main__.main([*command, "1"]) == 0
-    assert "There already, and left as they are: 1. (--overwrite makes them anew.)" in capsys.readouterr().out
+    assert "There already, and left as they are: 1. With --overwrite they are made anew." in capsys.readouterr().out
     assert __main__.main([*command, "1", "--overwrite"]) == 0
     assert not np.array_equal(np.asarray(Image.open(out / "a.png")), colored)
     (tmp_path / "b.txt").write_text("no photo")

@@ -7,9 +7,8 @@ from pathlib import Path
 import requests
 
 from colorlib import ColorlibError
-from colorlib.colorize import photos_in
 from colorlib.course import colab
-from colorlib.sources import files, sample
+from colorlib.sources import files, photos, sample
 
 
 def gather(source: str, settings) -> list[Path]:
@@ -31,9 +30,14 @@ def gather(source: str, settings) -> list[Path]:
         raise ColorlibError(
             f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
         )
-    if not photos_in([path]):
-        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.")
+    if path.is_dir() and not (found := photos.find(path)).photos:
+        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.\n{found}")
     return [path]
+
+
+def first(paths: list[Path]) -> Path:
+    """The first photo of what `gather` gave: of the files, or in a folder."""
+    return next(photo for path in paths for photo in (photos.find(path).photos if path.is_dir() else [path]))
 
 
 def _downloaded(address, folder):

@@ -57,11 +57,11 @@ class Photograph:
 RAW = "raw files of a camera"
 HEIC = "HEIC photos"
 VIDEOS = "videos"
-SIDECARS = "sidecar files"
-SYSTEM = "previews and system files of other programs"
+SIDECARS = "notes of cameras and programs on photos"
+SYSTEM = "previews and hidden files of other programs"
 LINKS = "links to folders"
 LOCKED = "folders that may not be read"
-SPECIAL = "special files"  # pipes, devices, sockets: to open one may wait forever
+SPECIAL = "pipes, devices and sockets"  # to open one may wait forever
 OTHER = "other files"
 ADVICE = {
     RAW: "Develop them first, as TIFF or JPEG",
@@ -195,7 +195,12 @@ def read(source) -> Image.Image:
 def read_whole(source) -> Photograph:
     """The same photograph with what `read` leaves behind: full-depth gray, transparency, metadata and notes."""
     with _opened(source) as (image, notes):
-        image.load()
+        try:
+            image.load()
+        except OSError:
+            if image.format not in ("JPEG", "MPO"):
+                raise
+            image = Image.open(io.BytesIO(_bytes(source) + b"\xff\xd9"))  # for its end marker may be all that it lacks
         _refuse_missing_rows(image, source)
         profile = image.info.get("icc_profile")
         if _orientation(image, notes):
