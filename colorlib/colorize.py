@@ -4,10 +4,13 @@ The model sees the photo's lightness at its own small size; the colors that it p
 the lightness of every pixel as it was. Where a color is not on any screen, its chroma shrinks and its lightness stays.
 """
 
+import collections
 import dataclasses
+import datetime
 import functools
 import io
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,8 +24,7 @@ from colorlib import ColorlibError, lab, runs
 from colorlib.settings import MODELS
 from colorlib.sources import files, photos
 
-BATCH = 8  # photos a forward pass
-BATCH_PIXELS = 16_000_000  # and no more than this in memory at a time, but for a single larger photo
+AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time
 HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
@@ -43,34 +45,25 @@ def colorize(source, model: keras.Model, strength: float = 1.0) -> Image.Image:
     """
     photo = photos.read_whole(_encoded(source))
     try:
-        return paint(photo, predict([photo], model)[0], _checked(strength))
+        return paint(photo, predict(photo, model), _checked(strength))
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise ColorlibError(f"The photo of {photo.image.width} × {photo.image.height} is {NO_MEMORY}.") from error
 
 
-def predict(photographs: list, model: keras.Model, over=map) -> np.ndarray:
-    """The ab / 128 that a model predicts, (photos, size, size, 2), at the model's own size, of `photos.Photograph`s.
-
-    over: `map`, or a pool's.
-    """
+def predict(photo: photos.Photograph, model) -> np.ndarray:
+    """The ab / 128 that a model predicts for a photo, (size, size, 2), at the model's own size."""
     size = (model.input_shape[1],) * 2
-
-    def small(photo):
-        return _lightness_of(np.asarray(photo.image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)))
-
-    L = np.stack(list(over(small, photographs)))[..., None] / lab.L_SCALE
-    if len(L) < BATCH:  # compiling for every size of a batch would take longer than it saves
-        return np.asarray(model(L, training=False))
-    return model.predict_on_batch(L)
+    small = photo.image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(model(_lightness_of(np.asarray(small))[None, ..., None] / lab.L_SCALE, training=False))[0]
 
 
-def paint(photo, ab, strength: float = 1.0, over=map) -> Image.Image:
-    """The photo's own lightness in the colors `ab` / 128, (s, s, 2), scaled to its size. `over`: `map`, or a pool's."""
+def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0) -> Image.Image:
+    """The photo's own lightness in the colors `ab` / 128, (s, s, 2), scaled to its size."""
     image, result = photo.image, np.empty((photo.image.height, photo.image.width, 3), np.uint8)
     planes = [Image.fromarray(np.ascontiguousarray(ab[..., i], np.float32)) for i in (0, 1)]
     rows = max(1, STRIP_PIXELS // image.width)
 
-    def strip(top):
+    for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
         # The box is in pixels of the small plane; Pillow looks past its edges, so that strips leave no seams.
         box = [0, top * ab.shape[0] / image.height, ab.shape[1], bottom * ab.shape[0] / image.height]
@@ -78,9 +71,6 @@ def paint(photo, ab, strength: float = 1.0, over=map) -> Image.Image:
         L = _lightness(photo, top, bottom)
         color = np.stack([L, *(np.asarray(plane) * (strength * lab.AB_SCALE) for plane in scaled)], axis=-1)
         result[top:bottom] = _codes().take((_linear_in_gamut(color) * 65535 + 0.5).astype(np.uint16))
-
-    for _ in over(strip, range(0, image.height, rows)):
-        pass
     painted = Image.fromarray(result)
     if photo.alpha is not None:
         painted.putalpha(photo.alpha)
@@ -174,8 +164,7 @@ class Job:
 
     source: Path
     target: Path
-    photo: photos.Photograph | None = None
-    ab: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -187,175 +176,185 @@ class Report:
     kept: list = dataclasses.field(default_factory=list)
     failed: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
+    left_out: dict = dataclasses.field(default_factory=dict)  # see `photos.Found`
+
+    def add(self, job: Job) -> None:
+        """Take down what became of a job."""
+        if job.reason:
+            self.failed.append((job.source, job.reason))
+        else:
+            self.written.append(job.target)
+            self.notes += [(job.source, note) for note in job.notes]
 
     @property
     def exit_status(self) -> int:
-        """0 when every photo is there in color, 1 otherwise."""
-        return 1 if self.failed else 0
+        """0 when every photo is there in color, 1 otherwise: also when one was left out that could be had."""
+        return 1 if self.failed or self.left_out.keys() & photos.ADVICE.keys() else 0
 
     def __str__(self) -> str:
-        lines = [f"{len(self.written):,} colored, {len(self.kept):,} there already, {len(self.failed):,} skipped."]
-        lines += [f"  {path}: {note}" for path, note in self.notes]
-        lines += [f"  skipped {path}: {reason}" for path, reason in self.failed]
-        return "\n".join(lines)
+        lines = [f"Photos that are in color now: {len(self.written):,}."]
+        if self.kept:
+            lines.append(
+                f"There already, and left as they are: {len(self.kept):,}. With --overwrite they are made anew."
+            )
+        if self.failed:
+            lines.append(f"Not colored: {len(self.failed):,}.")
+        lines += [f"  {photos.shown(path)}: {reason}" for path, reason in self.failed]
+        lines += [f"  {photos.shown(path)}, which is colored: {note}" for path, note in self.notes]
+        return "\n".join([*lines, str(photos.Found((), self.left_out))]).rstrip()
 
 
 def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False, progress=True) -> Report:
     """Colorize photographs, and all in folders and their subfolders, into the folder `out`; say what became of each.
 
-    The results are PNG files, since JPEG would lose detail: `<name>.png`, under the same subfolders. Metadata is kept,
-    but for the orientation, which is applied; colors are sRGB and say so. A result that is there already is kept unless
-    `overwrite`; no input is ever replaced. A photo that cannot be read is skipped, counted and named. run: see
-    `trained_model`. Raises `ColorlibError` when there is no trained run, or nothing to colorize.
+    The results are PNG files, since JPEG would lose detail: `<name>.png`, under the same subfolders, and
+    `<name>.jpg.png` where several photos share a name. For one photo, `out` may be a PNG file. Metadata is kept, but
+    for the orientation, which is applied; colors are sRGB and say so. A result that is there already is kept unless
+    `overwrite`; no input is ever replaced. A photo that cannot be read is skipped, counted and named; what is no photo
+    is left out and listed. run: see `trained_model`. Raises `ColorlibError` when there is no trained run, or nothing
+    to colorize.
     """
     _checked(strength)
-    report = Report()
-    jobs = list(_jobs([Path(source) for source in sources], Path(out), report))
-    if not jobs and not report.failed:
-        raise ColorlibError(f"There is no file to colorize in {', '.join(map(str, sources))}.")
-    # os.path, here and below: unlike Path's own methods it raises nothing where a folder above is locked.
-    there = set() if overwrite else {job.target for job in jobs if os.path.exists(job.target)}  # noqa: PTH110
-    report.kept = [job.target for job in jobs if job.target in there]
-    jobs = [job for job in jobs if job.target not in there]
-    if jobs:
-        model = trained_model(settings, run)
-        bar = tqdm(total=len(jobs), unit="photo", disable=not progress)
-        with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
-            for chunk in _chunks(jobs):
-                _colorize_chunk(chunk, model, strength, pool)
-                for job in chunk:
-                    if job.reason:
-                        report.failed.append((job.source, job.reason))
-                    else:
-                        report.written.append(job.target)
-                        report.notes += [(job.source, note) for note in job.photo.notes]
-                    job.photo = job.ab = None
-                bar.update(len(chunk))
+    report, waiting = Report(), []
+    for job in _jobs([Path(source) for source in sources], Path(out), report):
+        # os.path, here and below: unlike Path's own methods it raises nothing where a folder above is locked.
+        if overwrite or not os.path.exists(job.target):  # noqa: PTH110
+            waiting.append(job)
+        else:
+            report.kept.append(job.target)
+    if not (waiting or report.kept or report.failed):
+        raise ColorlibError(f"There is no photo to colorize in {', '.join(map(photos.shown, sources))}.\n{report}")
+    if waiting:
+        model = _compiled(trained_model(settings, run))
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            done = pool.map(lambda job: _carry_out(job, model, strength), waiting)
+            for job in tqdm(done, total=len(waiting), unit="photo", disable=not progress):
+                report.add(job)
     print(report)
     return report
 
 
-def trained_model(settings, run="") -> keras.Model:
-    """The model of a trained run: of one of `MODELS`, of a run's folder, or, for "", of the one with the lowest plain
-    validation MSE. Says which. Raises `ColorlibError` naming what is there, and what makes the missing one.
-    """
-    if run not in ("", *MODELS):
-        folder = Path(run).expanduser().resolve()
-        if folder.name not in MODELS or folder.parent.name != "runs":
-            raise ColorlibError(
-                f"{run} is no run. Valid: {', '.join(MODELS)}, or a run's folder such as results/runs/baseline."
-            )
-        settings, run = settings.replace(results_folder=folder.parent.parent, keep_folder=None), folder.name
-    trained = {name: each for name in MODELS if (each := runs.Run(settings, name)).best_epoch}
-    wanted = run or min(trained, key=lambda name: _validation_mse(trained[name]), default="")
-    if wanted not in trained:
-        name = wanted or "baseline"
-        raise ColorlibError(
-            f"There is no trained {wanted or 'model'} yet"
-            + (f" (but there is: {', '.join(trained)})" if trained else "")
-            + f". Notebook {NOTEBOOKS[name]} makes one, or: python -m colorlib train {name}"
-        )
-    print(f"Colors by the run {wanted}, epoch {trained[wanted].best_epoch}.")
-    return trained[wanted].build_model()
-
-
-def photos_in(paths) -> list[Path]:
-    """The files among `paths`, and in its folders those whose names end as a photo's does."""
-    endings, found = Image.registered_extensions(), []
-    for path in paths:
-        found += [path] if path.is_file() else [p for p in sorted(path.rglob("*.*")) if p.suffix.lower() in endings]
-    return found
-
-
-def _validation_mse(run):
-    return next(row["val_mse"] for row in run.history if row["epoch"] == run.best_epoch)
-
-
-def _jobs(sources, out, report):
-    """A job for every file; what cannot become one goes into the report."""
-    found = {}
+def _jobs(sources, out, report) -> list[Job]:
+    """A job for every photo; what cannot become one goes into the report."""
+    folders = {}  # photo -> the folder of its result
     for source in sources:
-        if not os.path.isdir(source):  # noqa: PTH112
-            found[source] = out / f"{source.stem}.png"
-            continue
-        walk = os.walk(source, onerror=lambda error: report.failed.append((Path(error.filename), error.strerror)))
-        for path in sorted(Path(folder) / name for folder, _, names in walk for name in names if name[0] != "."):
-            if not path.resolve().is_relative_to(out.resolve()) or source.resolve() == out.resolve():
-                found[path] = out / path.relative_to(source).with_suffix(".png")
-    inputs, taken = {source.resolve() for source in found}, {}
-    for source, target in found.items():
-        if target.resolve() in inputs:
-            report.failed.append((source, "its result would replace an input; choose another folder for the results"))
-        elif target in taken:
-            report.failed.append((source, f"its result would have the same name as that of {taken[target]}"))
-        else:
-            taken[target] = source
-            yield Job(source, target)
-
-
-def _chunks(jobs):
-    """Jobs in lists of at most `BATCH` photos and about `BATCH_PIXELS`."""
-    chunk, held = [], 0
-    for job in jobs:
+        is_folder = os.path.isdir(source)  # noqa: PTH112
         try:
-            with Image.open(job.source) as image:
-                pixels = image.width * image.height
-        except Exception:  # it will be read, and its reason told, in its turn
-            pixels = 0
-        if chunk and (len(chunk) == BATCH or held + pixels > BATCH_PIXELS):
-            yield chunk
-            chunk, held = [], 0
-        chunk.append(job)
-        held += pixels
-    if chunk:
-        yield chunk
+            found = photos.find(source) if is_folder else photos.look(source)
+        except OSError as error:
+            report.failed.append((source, error.strerror))
+            continue
+        report.left_out |= {kind: report.left_out.get(kind, ()) + paths for kind, paths in found.left_out.items()}
+        for path in found.photos:
+            if not is_folder or source.resolve() == out.resolve() or not path.resolve().is_relative_to(out.resolve()):
+                folders[path] = out / path.parent.relative_to(source) if is_folder else out
+    inputs, jobs = {path.resolve() for path in folders}, {}
+    for path, target in _targets(folders, out).items():
+        other, reason = jobs.get(_key(target)), ""
+        if target.resolve() in inputs:
+            reason = "its result would replace an input; choose another folder for the results"
+        elif other:
+            reason = f"its result would have the same name as that of {photos.shown(other.source)}"
+        if reason:
+            report.failed.append((path, reason))
+        else:
+            jobs[_key(target)] = Job(path, target)
+    return list(jobs.values())
 
 
-def _colorize_chunk(chunk, model, strength, pool):
-    """Bring each job to its target or to its reason."""
-    list(pool.map(lambda job: _attempt([job], _read), chunk))
-    good = [job for job in chunk if not job.reason]
-    if good:
-        _attempt(good, _color, good, model, pool.map)
-    good = [job for job in good if not job.reason]
-    if len(good) == 1:  # one large photo: its strips side by side, else the photos
-        _attempt(good, _write, good[0], strength, pool.map)
-    else:
-        list(pool.map(lambda job: _attempt([job], _write, job, strength), good))
+def _targets(folders, out) -> dict[Path, Path]:
+    """The file of each photo's result. Photos that share a name keep their endings: a.jpg.png."""
+    if photos.kind_of(out) is None:  # it is named like a photo, and is no folder
+        if len(folders) != 1 or out.suffix.lower() != ".png":
+            raise ColorlibError(f"--out {photos.shown(out)} is a file. Give a folder, or for one photo a .png file.")
+        return dict.fromkeys(folders, out)
+    stems = {path: _key(folder / path.stem) for path, folder in folders.items() if photos.kind_of(path) is None}
+    sharing = collections.Counter(stems.values())
+    names = {path: path.stem if sharing[stems.get(path)] == 1 else path.name for path in folders}
+    return {path: folder / f"{names[path]}.png" for path, folder in folders.items()}
 
 
-def _attempt(jobs, step, *arguments):
-    """Do a step for some jobs; if it fails they get the reason."""
+def _key(path: Path) -> str:
+    return str(path).casefold()  # Windows and macOS take A.png for a.png
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(model):
+    """A model's forward pass as a graph: a third of the time of one operation after the other."""
+    forward = tf.function(model)
+    forward.input_shape = model.input_shape
+    return forward
+
+
+def _carry_out(job: Job, model, strength: float) -> Job:
+    """Read a photo, paint it and write it, whole or not at all. The job gets its notes, or the reason why not."""
     try:
-        step(*(arguments or jobs))
-    except (ColorlibError, OSError, MemoryError, tf.errors.ResourceExhaustedError) as error:
-        for job in jobs:
-            job.reason = _told(error)
-
-
-def _told(error):
-    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
-        return NO_MEMORY
-    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-
-
-def _read(job):
-    job.photo = photos.read_whole(job.source)
-
-
-def _color(jobs, model, over):
-    for job, ab in zip(jobs, predict([job.photo for job in jobs], model, over), strict=True):
-        job.ab = ab
-
-
-def _write(job, strength, over=map):
-    """Paint the photo and write it, whole or not at all."""
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    painted = paint(job.photo, job.ab, strength, over)
-    with files.aside(job.target) as part:
-        painted.save(part, "PNG", icc_profile=_srgb_profile(), compress_level=2, **job.photo.metadata)
+        photo = photos.read_whole(job.source)
+        painted = paint(photo, predict(photo, model), strength)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        with files.aside(job.target) as part:
+            painted.save(part, "PNG", icc_profile=_srgb_profile(), compress_level=2, **photo.metadata)
+        job.notes = photo.notes
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        job.reason = NO_MEMORY
+    except OSError as error:
+        job.reason = f"{error.strerror}: {photos.shown(error.filename)}" if error.filename else str(error)
+    except ColorlibError as error:
+        job.reason = str(error)
+    return job
 
 
 @functools.cache
 def _srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+# Which model.
+
+
+def trained_model(settings, run="") -> keras.Model:
+    """The model of a trained run: by its name, by its folder, or, for "", of the one of `MODELS` with the lowest plain
+    validation MSE. Says which, and whether a newer one was trained on other photos. Raises `ColorlibError` naming what
+    is there, and what makes the missing one.
+    """
+    folder = Path(run).expanduser()
+    if len(folder.parts) > 1:
+        folder = folder.resolve()
+        if folder.parent.name != "runs":
+            raise ColorlibError(f"{run} is no run: give its folder, such as results/sample/runs/baseline, or its name.")
+        settings = settings.replace(results_folder=folder.parent.parent, keep_folder=None)
+    names = [*MODELS, *({folder.name} - {"", *MODELS})]
+    trained = {name: each for name in names if (each := runs.Run(settings, name)).best_epoch}
+    wanted = folder.name or min(trained, key=lambda name: _validation_mse(trained[name]), default="model")
+    last = _last_epoch(trained[wanted].folder) if wanted in trained else 0
+    results = settings.results_folder
+    newer = [path.parent for path in results.parent.glob("*/runs/*/history.csv") if not path.is_relative_to(results)]
+    newer = [] if run else [each for each in newer if _last_epoch(each) > last]
+    hints = [f"\nA newer run was trained on other photos. To take it: --run {photos.shown(each)}" for each in newer]
+    if wanted not in trained:
+        name = wanted if wanted in MODELS else "baseline"
+        there = f" (but there is: {', '.join(trained)})" if trained else ""
+        raise ColorlibError(
+            f"There is no trained {wanted} in {results}{there}. Notebook {NOTEBOOKS[name]} makes one, or: "
+            f"python -m colorlib train {name}{''.join(hints)}"
+        )
+    print(_described(trained[wanted]), *hints, sep="")
+    return trained[wanted].build_model()
+
+
+def _described(run) -> str:
+    """A run for a reader: its photos, its age and how much it has learned."""
+    day = datetime.date.fromtimestamp(_last_epoch(run.folder) or time.time())
+    text = f"Colors by the run {run.folder.name}, trained on {Path(run.settings.data).name} until {day:%d %B %Y}: "
+    text += f"epoch {run.best_epoch} of {len(run.history)}, its best."
+    return text + " It began with random weights: expect little." * (run.settings.weights == "none")
+
+
+def _validation_mse(run) -> float:
+    return run.history[run.best_epoch - 1]["val_mse"]
+
+
+def _last_epoch(folder: Path) -> float:
+    """When a run's last epoch was done, in seconds as of `time.time`; 0 where only a copy elsewhere holds the run."""
+    path = folder / "history.csv"
+    return path.stat().st_mtime if path.exists() else 0.0

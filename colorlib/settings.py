@@ -112,7 +112,7 @@ class Settings:
     dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))
 
     # Training.
-    epochs: int = _setting((12, 4, 10), TRAINING, "of training, at the most", AT_LEAST_1)
+    epochs: int = _setting((10, 4, 10), TRAINING, "of training, at the most", AT_LEAST_1)
     # On 3,000 photos, three seeds, 1e-3 has validation MSE 0.00961 and 2e-3 0.00958, within the spread.
     learning_rate: float = _setting(2e-3, TRAINING, "of Adam at the start; from there to 0 along a cosine", POSITIVE)
     patience: int = _setting(3, TRAINING, "epochs without a better validation loss before it stops", AT_LEAST_0)

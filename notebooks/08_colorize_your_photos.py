@@ -63,7 +63,7 @@ from colorlib.sources import photos
 # %% cellView="form"
 PHOTO = ""  # @param {type: "string"}
 paths = yours.gather(PHOTO, settings)
-path = colorize.photos_in(paths)[0]
+path = yours.first(paths)
 
 # %% tags=["nbval-check-output"]
 photo = photos.read_whole(path)
@@ -207,8 +207,8 @@ print("the same gray, but for less than half a unit of L:", bool(difference < 0.
 # %% [markdown]
 # ## A whole folder
 #
-# Files that are no photos are skipped, counted and named. What is in color already is not done again. Your
-# photos themselves are never touched. The results are PNG files, which lose nothing.
+# What is no photo is left out, and what cannot be read is named, with the reason. What is in color already is not done
+# again. Your photos themselves are never touched. The results are PNG files, which lose nothing.
 
 # %%
 out = settings.results_folder / "colorized"

@@ -205,15 +205,17 @@ def test_whole_folders_keep_their_form_and_failures_are_named(tmp_path, chosen, 
     report = colorized(chosen, tmp_path / "album", out=tmp_path / "out")
     written = sorted(str(path.relative_to(tmp_path / "out")) for path in report.written)
     assert written == sorted(["cover.png", "1936/moving.png", *(f"1936/{i}.png" for i in range(11))])
-    assert {path.name for path, _ in report.failed} == {"letter.txt", "cut.jpg", "invisible.png"}
+    assert {path.name for path, _ in report.failed} == {"cut.jpg", "invisible.png"}
     assert report.exit_status == 1
     printed = capsys.readouterr().out
-    assert "13 colored, 0 there already, 3 skipped" in printed
     for words in (
-        "letter.txt: not an image",
+        "in color now: 13.\n",
+        "Not colored: 2.\n",
         "cut.jpg: cut short",
         "invisible.png: no content",
-        "moving.gif: the first",
+        "moving.gif, which is colored: the first of several frames",
+        r"left out, other files: 1 \(letter.txt\)",
+        r"left out, previews and hidden files of other programs: 1 \(.hidden\)",
     ):
         assert re.search(words, printed), words
     for i in range(11):  # each its own, not its neighbor's
@@ -270,11 +272,73 @@ def test_no_input_is_ever_overwritten(tmp_path, chosen):
     assert report.failed and (tmp_path / "a.png").read_bytes() == before["a.png"]
 
 
-def test_two_results_of_one_name_are_not_mixed(tmp_path, chosen):
-    for name in ("a.jpg", "a.bmp"):
-        gray_photo().save(tmp_path / name)
-    report = colorized(chosen, tmp_path / "a.jpg", tmp_path / "a.bmp", out=tmp_path / "out")
-    assert len(report.written) == 1 and "same name as that of" in report.failed[0][1]
+def test_photos_of_one_name_keep_their_endings(tmp_path, chosen):
+    """What cannot be read claims no name: a phone's folder, and what a shell makes of phone/*."""
+    album, image = tmp_path / "album", gray_photo()
+    album.mkdir()
+    for name in ("IMG_1.JPG", "img_2.jpg", "IMG_5.jpg", "a.jpg", "A.bmp", "b.tif", "only.PNG"):
+        image.save(album / name)
+    for name in ("IMG_1.AAE", "IMG_1.THM", "img_2.MOV", "IMG_5.DNG", "b.txt", "Thumbs.db", "desktop.ini"):
+        (album / name).write_bytes(b"no photo")
+    expected = {"IMG_1.png", "img_2.png", "IMG_5.png", "a.jpg.png", "A.bmp.png", "b.png", "only.png"}
+    report = colorized(chosen, album, out=tmp_path / "folder")
+    assert {path.name for path in report.written} == expected and not report.failed
+    assert {kind: len(paths) for kind, paths in report.left_out.items()} == {
+        **{photos.RAW: 1, photos.VIDEOS: 1, photos.SIDECARS: 2, photos.SYSTEM: 2, photos.OTHER: 1}
+    }
+    report = colorized(chosen, *sorted(album.iterdir()), out=tmp_path / "each")
+    assert {path.name for path in report.written} == expected
+    assert [path.name for path, _ in report.failed] == ["b.txt"]  # named by the user, and so tried
+    (tmp_path / "other").mkdir()
+    image.save(tmp_path / "other" / "only.png")
+    report = colorized(chosen, album / "only.PNG", tmp_path / "other" / "only.png", out=tmp_path / "both")
+    assert [path.name for path in report.written] == ["only.PNG.png"] and "same name as that of" in report.failed[0][1]
+
+
+def test_what_is_no_photo_does_not_fail_a_folder_and_what_could_be_had_does(tmp_path, chosen, monkeypatch, capsys):
+    monkeypatch.setattr(photos, "reads_heic", lambda: False)
+    gray_photo().save(tmp_path / "a.jpg")
+    for name in ("Thumbs.db", "a.mov", "notes.txt", ".nomedia"):
+        (tmp_path / name).write_bytes(b"x")
+    assert colorized(chosen, tmp_path, out=tmp_path / "out").exit_status == 0
+    for name, advice in (("b.heic", "pip install pillow-heif"), ("c.nef", "as TIFF or JPEG")):
+        (tmp_path / name).write_bytes(b"x")
+        assert colorized(chosen, tmp_path, out=tmp_path / "out").exit_status == 1
+        assert advice in capsys.readouterr().out
+        with pytest.raises(ColorlibError, match=f"(?s)no photo to colorize in .*{name}.*{advice}"):
+            colorized(chosen, tmp_path / name, out=tmp_path / "out")
+        (tmp_path / name).unlink()
+
+
+def test_out_may_be_a_file_for_one_photo(tmp_path, chosen):
+    gray_photo().save(tmp_path / "a.jpg")
+    gray_photo().save(tmp_path / "b.jpg")
+    report = colorized(chosen, tmp_path / "a.jpg", out=tmp_path / "x.png")
+    assert report.written == [tmp_path / "x.png"] and (tmp_path / "x.png").is_file()
+    for sources, out in (((tmp_path / "a.jpg", tmp_path / "b.jpg"), "y.png"), ((tmp_path / "a.jpg",), "y.jpg")):
+        with pytest.raises(ColorlibError, match=r"--out .*y.* is a file. Give a folder, or for one photo a .png file"):
+            colorized(chosen, *sources, out=tmp_path / out)
+    before = (tmp_path / "b.jpg").read_bytes()
+    gray_photo().save(tmp_path / "c.png")
+    assert "replace an input" in colorized(chosen, tmp_path / "c.png", out=tmp_path / "c.png").failed[0][1]
+    (tmp_path / "folder.png").mkdir()
+    assert colorized(chosen, tmp_path / "a.jpg", out=tmp_path / "folder.png").written[0].parent.name == "folder.png"
+    assert (tmp_path / "b.jpg").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are not bytes on Windows")
+def test_long_names_and_names_that_are_no_utf8(tmp_path, chosen, capsys):
+    latin, long = os.fsdecode(b"caf\xe9.jpg"), "ж" * 120 + ".jpg"
+    try:
+        for name in (latin, long, os.fsdecode(b"\xe9.gif")):
+            gray_photo().save(tmp_path / name, "JPEG")
+    except OSError:
+        pytest.skip("this file system knows UTF-8 alone")
+    (tmp_path / os.fsdecode(b"cut\xe9.jpg")).write_bytes(b"\xff\xd8\xff")
+    report = colorized(chosen, tmp_path, out=tmp_path / "out")
+    names = {path.name for path in report.written}
+    assert names == {os.fsdecode(b"caf\xe9.png"), "ж" * 120 + ".png", os.fsdecode(b"\xe9.png")}
+    assert "cut\N{REPLACEMENT CHARACTER}.jpg: " in capsys.readouterr().out.encode().decode()
 
 
 def test_an_output_folder_inside_the_album_is_not_colorized_again(tmp_path, chosen):
@@ -291,11 +355,10 @@ def test_what_cannot_be_read_or_written_is_named(tmp_path, chosen, monkeypatch):
     reasons = {path.name: reason for path, reason in report.failed}
     assert "missing" in reasons["nowhere.jpg"] and reasons["a.jpg"] and report.exit_status == 1
 
-    def forbidden(folder, onerror):
-        onerror(PermissionError(13, "Permission denied", str(folder)))
-        return iter(())
+    def forbidden(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(os, "walk", forbidden)
+    monkeypatch.setattr(os, "scandir", forbidden)
     report = colorized(chosen, tmp_path, out=tmp_path / "out")
     assert report.failed == [(tmp_path, "Permission denied")]
 
@@ -322,7 +385,7 @@ def test_locked_folders_are_named_and_stop_nothing(tmp_path, chosen, monkeypatch
 
 def test_an_empty_folder_says_so(tmp_path, chosen):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ColorlibError, match=r"no file to colorize in .*empty"):
+    with pytest.raises(ColorlibError, match=r"no photo to colorize in .*empty"):
         colorized(chosen, tmp_path / "empty", out=tmp_path / "out")
 
 
@@ -356,7 +419,8 @@ def test_the_command_hands_on_all_that_it_is_told(tmp_path, model, monkeypatch, 
     assert __main__.main([*command, "0"]) == 0 and asked == ["rebalanced"]
     colored = np.asarray(Image.open(out / "a.png"))
     assert (colored == colored[..., :1]).all()
-    assert __main__.main([*command, "1"]) == 0 and "1 there already" in capsys.readouterr().out
+    assert __main__.main([*command, "1"]) == 0
+    assert "There already, and left as they are: 1. With --overwrite they are made anew." in capsys.readouterr().out
     assert __main__.main([*command, "1", "--overwrite"]) == 0
     assert not np.array_equal(np.asarray(Image.open(out / "a.png")), colored)
     (tmp_path / "b.txt").write_text("no photo")
@@ -370,12 +434,16 @@ def test_the_command_hands_on_all_that_it_is_told(tmp_path, model, monkeypatch, 
 def trained(monkeypatch):
     """Pretend that the runs in a results folder are these: name -> validation MSE."""
 
-    def pretend(**there):
+    def pretend(weights="imagenet", **there):
         def run(chosen, name):
             mse = there.get(name)
-            history = [{"epoch": 1, "val_mse": 9.0}, {"epoch": 2, "val_mse": mse}]
-            build = lambda: f"{name} of {chosen.results_folder.name}"  # noqa: E731
-            return types.SimpleNamespace(best_epoch=0 if mse is None else 2, history=history, build_model=build)
+            return types.SimpleNamespace(
+                best_epoch=0 if mse is None else 2,
+                history=[{"epoch": 1, "val_mse": 9.0}, {"epoch": 2, "val_mse": mse}, {"epoch": 3, "val_mse": 8.0}],
+                folder=chosen.results_folder / "runs" / name,
+                settings=chosen.replace(data="sample", weights=weights),
+                build_model=lambda: f"{name} of {chosen.results_folder.name}",
+            )
 
         monkeypatch.setattr(runs, "Run", run)
 
@@ -385,27 +453,57 @@ def trained(monkeypatch):
 def test_without_a_name_the_best_run_colors(trained, tmp_path, capsys):
     trained(baseline=0.02, rebalanced=0.03, efficientnet=0.01)
     chosen = settings.load("sample", results_folder=tmp_path / "results")
+    epochs = finished(tmp_path / "results" / "runs" / "efficientnet", 1_000_000_000)
     assert colorize.trained_model(chosen) == "efficientnet of results"
-    assert "by the run efficientnet, epoch 2" in capsys.readouterr().out
+    assert (
+        capsys.readouterr().out
+        == "Colors by the run efficientnet, trained on sample until 09 September 2001: epoch 2 of 3, its best.\n"
+    )
     assert colorize.trained_model(chosen, "rebalanced") == "rebalanced of results"
     other = tmp_path / "elsewhere" / "runs" / "baseline"
     assert colorize.trained_model(chosen, str(other)) == "baseline of elsewhere"
+    trained(weights="none", baseline=0.02)
+    epochs.unlink()
+    colorize.trained_model(chosen)
+    assert "It began with random weights: expect little." in capsys.readouterr().out
+
+
+def finished(folder, when):
+    folder.mkdir(parents=True)
+    (folder / "history.csv").touch()
+    os.utime(folder / "history.csv", (when, when))
+    return folder / "history.csv"
+
+
+def test_a_newer_run_on_other_photos_is_never_passed_over_in_silence(trained, tmp_path, capsys):
+    chosen = settings.load("sample", results_folder=tmp_path / "sample")
+    finished(tmp_path / "sample" / "runs" / "baseline", 1_000_000_000)
+    finished(tmp_path / "old" / "runs" / "baseline", 900_000_000)
+    finished(tmp_path / "holiday" / "runs" / "my-loss", 1_100_000_000)
+    trained(baseline=0.02)
+    colorize.trained_model(chosen)
+    assert f"trained on other photos. To take it: --run {tmp_path / 'holiday' / 'runs' / 'my-loss'}" in (
+        printed := capsys.readouterr().out
+    )
+    assert "old" not in printed
+    colorize.trained_model(chosen, "baseline")  # asked for
+    assert "newer" not in capsys.readouterr().out
+    trained()
+    with pytest.raises(ColorlibError, match=r"(?s)no trained model in .*--run .*holiday"):
+        colorize.trained_model(chosen)
 
 
 def test_a_missing_run_names_what_makes_one(trained, tmp_path):
-    chosen = settings.load("sample", results_folder=tmp_path)
+    chosen = settings.load("sample", results_folder=tmp_path / "results")
     trained()
     with pytest.raises(
-        ColorlibError, match=r"no trained model yet.*04_train_baseline.*python -m colorlib train baseline"
+        ColorlibError, match=r"no trained model in .*04_train_baseline.*python -m colorlib train baseline"
     ):
         colorize.trained_model(chosen)
     trained(baseline=0.02)
     with pytest.raises(
-        ColorlibError, match=r"no trained efficientnet yet .but there is: baseline.*06_train_efficientnet"
+        ColorlibError, match=r"no trained efficientnet in .* .but there is: baseline.*06_train_efficient"
     ):
         colorize.trained_model(chosen, "efficientnet")
-    with pytest.raises(ColorlibError, match="Valid: baseline, rebalanced, efficientnet"):
-        colorize.trained_model(chosen, "resnet")
-
-
-# One's own photo, for notebook 08.
+    with pytest.raises(ColorlibError, match=r"is no run: give its folder"):
+        colorize.trained_model(chosen, "results/baseline")

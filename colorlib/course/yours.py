@@ -6,22 +6,24 @@ from pathlib import Path
 import requests
 
 from colorlib import ColorlibError
-from colorlib.colorize import photos_in
 from colorlib.course import colab
-from colorlib.sources import files, sample
+from colorlib.sources import files, photos, sample
+
+FREE = ("public domain", "CC0 1.0")
 
 
 def gather(source: str, settings) -> list[Path]:
     """The photos that a reader means by `source`: notebook 08's form.
 
-    "": two color photographs of the sample, which no model has learned from; only their lightness is looked at.
+    "": the sample's first two test photos without conditions on their use, which no model has learned from; only
+    their lightness is looked at.
     "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
     on Drive too. Raises `ColorlibError` when there is no photo there.
     """
     folder = settings.data_folder / "yours"
     if not source:
-        split = sample.load()
-        return [split.path_of(photo) for photo in split.test[:2]]
+        rows = [row for row in sample.credits() if row["part"] == "test" and row["licence"] in FREE]
+        return [sample.FOLDER / row["file"] for row in rows[:2]]
     if source == "upload":
         return colab.upload(folder)
     if source.startswith(("http://", "https://")):
@@ -31,9 +33,14 @@ def gather(source: str, settings) -> list[Path]:
         raise ColorlibError(
             f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
         )
-    if not photos_in([path]):
-        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.")
+    if path.is_dir() and not (found := photos.find(path)).photos:
+        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.\n{found}")
     return [path]
+
+
+def first(paths: list[Path]) -> Path:
+    """The first photo of what `gather` gave: of the files, or in a folder."""
+    return next(photo for path in paths for photo in (photos.find(path).photos if path.is_dir() else [path]))
 
 
 def _downloaded(address, folder):

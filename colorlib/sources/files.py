@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,8 @@ VANISHED = (errno.ENOTCONN, errno.ESTALE)  # the whole mount, not one file
 @contextlib.contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place when the block ends, and is gone when the block fails."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A name of 255 bytes has no room for more, and threads write several files at a time.
+    part = path.with_name(f".{path.name[-30:]}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part
         part.replace(path)

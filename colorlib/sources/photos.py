@@ -57,11 +57,11 @@ class Photograph:
 RAW = "raw files of a camera"
 HEIC = "HEIC photos"
 VIDEOS = "videos"
-SIDECARS = "sidecar files"
-SYSTEM = "previews and system files of other programs"
+SIDECARS = "notes of cameras and programs on photos"
+SYSTEM = "previews and hidden files of other programs"
 LINKS = "links to folders"
 LOCKED = "folders that may not be read"
-SPECIAL = "special files"  # pipes, devices, sockets: to open one may wait forever
+SPECIAL = "pipes, devices and sockets"  # to open one may wait forever
 OTHER = "other files"
 ADVICE = {
     RAW: "Develop them first, as TIFF or JPEG",
@@ -137,6 +137,12 @@ def find(folder: Path | str) -> Found:
     return Found(tuple(sorted(photographs, key=Path.as_posix)), by_kind)
 
 
+def look(path: Path) -> Found:
+    """The same of a single file that somebody names: a photo, too, where its ending tells nothing."""
+    kind = kind_of(path)
+    return Found((path,), {}) if kind in (None, OTHER) else Found((), {kind: (path,)})
+
+
 def kind_of(path: Path) -> str | None:
     """None for a photo, else the kind of file that the name tells, such as `RAW`."""
     try:
@@ -189,7 +195,12 @@ def read(source) -> Image.Image:
 def read_whole(source) -> Photograph:
     """The same photograph with what `read` leaves behind: full-depth gray, transparency, metadata and notes."""
     with _opened(source) as (image, notes):
-        image.load()
+        try:
+            image.load()
+        except OSError:
+            if image.format not in ("JPEG", "MPO"):
+                raise
+            image = Image.open(io.BytesIO(_bytes(source) + b"\xff\xd9"))  # for its end marker may be all that it lacks
         _refuse_missing_rows(image, source)
         profile = image.info.get("icc_profile")
         if _orientation(image, notes):

@@ -10,11 +10,16 @@ from colorlib.course import yours
 
 def test_gather(tmp_path, monkeypatch):
     chosen = settings.load("sample", data_folder=tmp_path)
-    assert [path.is_file() for path in yours.gather("", chosen)] == [True, True]
-    with pytest.raises(ColorlibError, match="no photo in the folder"):
+    assert [path.name for path in yours.gather("", chosen)] == ["angelfish.jpg", "balloon.jpg"]
+    assert all(path.is_file() for path in yours.gather("", chosen))
+    (tmp_path / "mine.dng").touch()
+    with pytest.raises(
+        ColorlibError, match=r"(?s)no photo in the folder.*raw files of a camera: 1 .mine.dng.\. Develop"
+    ):
         yours.gather(str(tmp_path), chosen)
     (tmp_path / "mine.jpg").touch()
     assert yours.gather(str(tmp_path), chosen) == [tmp_path]
+    assert yours.first([tmp_path]) == yours.first([tmp_path / "mine.jpg", tmp_path]) == tmp_path / "mine.jpg"
     with pytest.raises(ColorlibError, match=r"no photo or folder.*MyDrive"):
         yours.gather(str(tmp_path / "nowhere.jpg"), chosen)
     asked = []

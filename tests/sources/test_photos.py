@@ -383,8 +383,7 @@ def test_a_jpeg_without_its_end_or_without_its_last_rows(kind):
     assert photos.read(data).size == photos.read(data + b"what cameras put behind" * 9).size == (240, 180)
     for cut in (data[:-2], data[:-1]):
         assert not tensorflow_decodes(cut) and not photos.is_plain(cut)
-        with pytest.raises(photos.PhotoError, match=r"^cut short"):
-            photos.read(cut)
+        assert np.array_equal(photos.read(cut), photos.read(data))  # every row is there
     for share in (0.5,) if kind == "progressive" else (0.5, 0.9, 0.98):
         repaired = data[: int(share * len(data))] + b"\xff\xd9"
         assert tensorflow_decodes(repaired)  # and would have learned from gray rows
