@@ -21,28 +21,21 @@ BOX_SHA256 = {
     "efficientnetlite0": "768577765fe77f8cdf4d191215647531be9e7ea00e21cc63ae0ff7b00d902c64",
 }
 _KERAS = "https://storage.googleapis.com/"
-# Keras' addresses and md5 (keras.applications), of the files without the classifier.
+_EFFICIENTNET_MD5 = """
+50bc09e76180e00e4465e1a485ddc09d 74c4e6b3e1f6a1eea24c589628592432 111f8e2ac8aa800a7a99e3239f7bfb39
+af6d107764bb5b1abb91932881670226 ebc24e6d6c33eaebbd558eafbeedf1ba 38879255a25d3c92d5e44e04ae6cec6f
+9ecce42647a20130c1f39a5d4cb75743 cbcfe4450ddf6f3ad90b1b398090fe4a
+""".split()
+# Keras' own addresses, and md5 where Keras has one, of the files without the classifier.
 _DOWNLOADS = {
     "vgg16": (
         f"{_KERAS}tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "6d6bbae143d832006294945121d1f1fc",
     ),
     "mobilenet": (f"{_KERAS}tensorflow/keras-applications/mobilenet/mobilenet_7_5_224_tf_no_top.h5", None),
-    **{
-        f"efficientnetb{number}": (f"{_KERAS}keras-applications/efficientnetb{number}_notop.h5", md5)
-        for number, md5 in enumerate(
-            (
-                "50bc09e76180e00e4465e1a485ddc09d",
-                "74c4e6b3e1f6a1eea24c589628592432",
-                "111f8e2ac8aa800a7a99e3239f7bfb39",
-                "af6d107764bb5b1abb91932881670226",
-                "ebc24e6d6c33eaebbd558eafbeedf1ba",
-                "38879255a25d3c92d5e44e04ae6cec6f",
-                "9ecce42647a20130c1f39a5d4cb75743",
-                "cbcfe4450ddf6f3ad90b1b398090fe4a",
-            )
-        )
-    },
+} | {
+    f"efficientnetb{number}": (f"{_KERAS}keras-applications/efficientnetb{number}_notop.h5", md5)
+    for number, md5 in enumerate(_EFFICIENTNET_MD5)
 }
 
 
@@ -52,7 +45,6 @@ class Weights:
 
     path: Path | None  # None: random weights
     sha256: str  # of the file; "" for random weights
-    label: str  # for a reader: "ImageNet weights from data/weights"
 
 
 def resolve(name: str, backbone: str) -> Weights:
@@ -62,14 +54,14 @@ def resolve(name: str, backbone: str) -> Weights:
     a download fails; a file or folder is not there.
     """
     if name == "none":
-        return Weights(None, "", "random weights")
+        return Weights(None, "")
     if name == "box":
-        return _from_box(backbone)
-    if name == "imagenet":
+        path = _boxed(backbone)
+    elif name == "imagenet":
         path = _downloaded(backbone)
-        return Weights(path, sha256_of(path), "ImageNet weights from Keras")
-    path = _given(Path(name).expanduser(), backbone)
-    return Weights(path, sha256_of(path), f"weights from {path.name}")
+    else:
+        path = _given(Path(name).expanduser(), backbone)
+    return Weights(path, sha256_of(path))
 
 
 def sha256_of(path: Path) -> str:
@@ -84,7 +76,7 @@ def _sha256(path, size, time):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _from_box(backbone):
+def _boxed(backbone):
     if backbone not in BOX_SHA256:
         raise ColorlibError(
             f"No weights for {backbone} come with the project, only for {' and '.join(BOX_SHA256)}. Take one of those "
@@ -96,7 +88,7 @@ def _from_box(backbone):
         raise ColorlibError(
             f"data/weights/{path.name} {what}. Bring it back: git checkout data/weights, or clone the project again."
         )
-    return Weights(path, BOX_SHA256[backbone], "ImageNet weights from data/weights")
+    return path
 
 
 def _given(path, backbone):

@@ -45,7 +45,7 @@ def test_a_box_file_that_is_not_the_project_s_own(damage, tmp_path, monkeypatch)
 
 
 def test_random_weights_have_no_file():
-    assert weights.resolve("none", "vgg16") == weights.Weights(None, "", "random weights")
+    assert weights.resolve("none", "vgg16") == weights.Weights(None, "")
 
 
 def test_a_file_serves_any_backbone_and_a_folder_each_its_own(tmp_path):
