@@ -25,7 +25,7 @@ _EFFICIENTNET_MD5 = """
 50bc09e76180e00e4465e1a485ddc09d 74c4e6b3e1f6a1eea24c589628592432 111f8e2ac8aa800a7a99e3239f7bfb39
 af6d107764bb5b1abb91932881670226 ebc24e6d6c33eaebbd558eafbeedf1ba 38879255a25d3c92d5e44e04ae6cec6f
 9ecce42647a20130c1f39a5d4cb75743 cbcfe4450ddf6f3ad90b1b398090fe4a
-""".split()
+""".split()  # noqa: SIM905
 # Keras' own addresses, and md5 where Keras has one, of the files without the classifier.
 _DOWNLOADS = {
     "vgg16": (
