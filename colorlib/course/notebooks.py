@@ -95,7 +95,6 @@ def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
         timeout=None,  # a notebook trains for hours on the paper profile: no cell is ever cut off for being slow
         kernel_name="python3",
         coalesce_streams=True,  # otherwise a line's text and its end come as two outputs, now and then
-        store_widget_state=False,
         resources={"metadata": {"path": str(source.parent)}},
         on_cell_execute=lambda cell, cell_index: begun.append(cell.source),
     )
