@@ -83,7 +83,7 @@ print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 # %%
 network = runs.build("baseline", settings)
 if settings.weights == "none":
-    print("Random weights: this profile downloads nothing, so its backbone has never seen a photo.")
+    print("Random weights, as you asked: this backbone has never seen a photo.")
 figures.tap_maps(network, L[:1])
 
 # %% tags=["nbval-check-output"]
@@ -98,9 +98,6 @@ for name, tap in zip(models.taps(settings.backbone), features, strict=True):
 # The pictures above show each tap's mean over its channels. Fine edges are at the left, with no
 # idea of what they belong to; at the right is a coarse map of where something is. A good color
 # needs both: *sky* from the right, and from the left *where exactly the sky ends*.
-#
-# With random weights (in the `sample` profile) even the right ones show little but light and edges.
-# The ladder then has to make do with those.
 #
 # ## 3. The ladder
 #
@@ -120,7 +117,7 @@ drawing
 # The drawing is made from the model itself, not by hand. This is the paper's full-size model:
 
 # %% tags=["nbval-check-output"]
-paper_model = models.build_colorizer("vgg16", "none", image_size=224)
+paper_model = models.build_colorizer("vgg16", None, image_size=224)
 print(paper_model.input_shape, "->", paper_model.output_shape)
 trained = sum(int(np.prod(v.shape)) for v in paper_model.trainable_variables)
 frozen = sum(int(np.prod(v.shape)) for v in paper_model.get_layer("backbone").variables)
@@ -140,10 +137,12 @@ print(f"trained {trained:,}, frozen {frozen:,} numbers")
 # >   mean squared error.
 # > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to
 # >   stop, the best weights come back, and an interrupted training goes on from its own past.
-# > - The head stands at full size in the paper. In the profiles `sample` and `classroom` it stands
-# >   at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
-# >   and its ab are enlarged: the drawing shows which. An eye sees color less sharply than light,
-# >   and the sharp edges are in L anyway.
+# > - The head stands at full size in the paper. In `classroom` it stands at
+# >   [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
+# >   in `sample` at a quarter, and its ab are enlarged: the drawing shows which. An eye sees color less
+# >   sharply than light, and the sharp edges are in L anyway.
+# > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out of them at random
+# >   instead of rotating: that is ours.
 #
 # What is VGG-16 fed for black, middle gray and white?
 
@@ -263,16 +262,13 @@ curve
 # - The training loss falls on. The validation loss need not: where it rises while the other falls,
 #   the network learns its training photos by heart (it *[overfits](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#overfitting)*).
 #   The ring marks the epoch whose weights are kept.
-# - In training mode, batch normalization uses the statistics of the batch at hand and the photos
-#   are flipped and rotated; in inference mode neither is so. The two curves are not quite the same
-#   quantity.
-# - A validation loss above the dotted line says: on new photos, gray would have been better. On the
-#   `sample` profile that can happen: it trains on crops of four photographs, with a backbone that
-#   has never seen one, and is validated on a cat and a rocket.
+# - In training mode, batch normalization uses the statistics of the batch at hand, and the photos
+#   are changed at random (flipped, and rotated or cut); in inference mode neither is so. The two
+#   curves are not quite the same quantity.
+# - A validation loss above the dotted line says: on new photos, gray would have been better.
 #
-# So has it learned anything at all? The fair question for so few photos: on its **training**
-# photos, in [inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode),
-# is its loss below that of "all gray"?
+# How much of it holds for new photos? Compare with its **training** photos, in
+# [inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode):
 
 # %%
 model = run.build_model()
@@ -388,7 +384,7 @@ exercises.check(
 
 # %% [markdown]
 # **Exercise 3: predict, then run.** VGG-16 halves its image four times on the way to its deepest tap. Which of the
-# sizes 64, 100, 128 and 224 does its ladder refuse? Try `models.build_colorizer("vgg16", "none", size)`.
+# sizes 64, 100, 128 and 224 does its ladder refuse? Try `models.build_colorizer("vgg16", None, size)`.
 
 # %% tags=["exercise"]
 refused = ...  # a list of sizes

@@ -59,9 +59,9 @@ color_prior = prior.prepare(split, settings)
 # Notebook 04 ended with a model that answers brown, because the mean of many colors is brown. The paper's remedy:
 # let the errors on *common* colors count less, and those on *rare* colors more.
 #
-# How common a color is, stands in the **[prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior)**
-# (notebook 03): a histogram of the training photos' a and b, smoothed. Eq. 3 makes of it one weight
-# $v$ for each color. Here are the weights of some colors:
+# The **[prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior)**
+# (notebook 03) says how common each color is: a smoothed histogram of the training photos' a and b. Eq. 3
+# turns it into one weight $v$ for each color. Here are the weights of some colors:
 
 # %%
 named = {"gray": (0, 0), "skin": (15, 20), "sky": (-5, -25)}

@@ -60,12 +60,12 @@ split = sources.prepare(settings)
 #
 # **EfficientNet** is a family of networks, B0 to B7, made to name the things in a photo, like
 # VGG-16, with far fewer weights. The paper takes B7, the largest. We [tap](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#tap)
-# it at five depths as before, and build the same ladder.
+# it at five depths as before, and build the same ladder. Not every machine can train B7: `classroom` takes B0, and
+# `sample` EfficientNet-Lite0, a small sister whose ImageNet weights come with the project.
 
 # %%
 network = runs.build("efficientnet", settings)
-if settings.weights == "none":
-    print(f"Random weights, and the small {settings.efficientnet}: this profile downloads nothing.")
+print(f"The backbone of this profile is {settings.efficientnet}.")
 drawing = figures.ladder(network)
 figures.save(drawing, "ladder_efficientnet", settings)
 drawing
@@ -75,7 +75,7 @@ drawing
 # beside the baseline's:
 
 # %% tags=["nbval-check-output"]
-paper_model = models.build_colorizer("efficientnetb7", "none", image_size=224, dropout=0.2)
+paper_model = models.build_colorizer("efficientnetb7", None, image_size=224, dropout=0.2)
 print(paper_model.input_shape, "->", paper_model.output_shape)
 outputs = paper_model.get_layer("backbone").outputs
 for name, tap in zip(models.taps("efficientnetb7"), outputs, strict=True):
@@ -90,7 +90,7 @@ def count_numbers(model):
 
 
 print("EfficientNetB7:", count_numbers(paper_model))
-print("VGG-16:        ", count_numbers(models.build_colorizer("vgg16", "none", image_size=224)))
+print("VGG-16:        ", count_numbers(models.build_colorizer("vgg16", None, image_size=224)))
 
 # %% [markdown]
 # > **What the paper says, and what we do**
@@ -263,7 +263,7 @@ for name, history in paces.items():
 # | the ladder's channels | as many as the taps have | at most 16, 32, 64, 128, finest first |
 # | the backbone computes in | float32 | half precision, where this machine gains by it |
 #
-# Your profile uses one of them (`settings.form`). Let us build both, and take the time of a step apart:
+# `paper` uses the first, `classroom` the second, and `sample` a still smaller one for its few photos (`settings.form`). Let us build both, and take the time of a step apart:
 
 
 # %%
