@@ -57,13 +57,13 @@ def predict(photo: photos.Photograph, model) -> np.ndarray:
     return np.asarray(model(_lightness_of(np.asarray(small))[None, ..., None] / lab.L_SCALE, training=False))[0]
 
 
-def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0) -> Image.Image:
+def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threads: int = AT_A_TIME) -> Image.Image:
     """The photo's own lightness in the colors `ab` / 128, (s, s, 2), scaled to its size."""
     image, result = photo.image, np.empty((photo.image.height, photo.image.width, 3), np.uint8)
     planes = [Image.fromarray(np.ascontiguousarray(ab[..., i], np.float32)) for i in (0, 1)]
     rows = max(1, STRIP_PIXELS // image.width)
 
-    for top in range(0, image.height, rows):
+    def strip(top):
         bottom = min(top + rows, image.height)
         # The box is in pixels of the small plane; Pillow looks past its edges, so that strips leave no seams.
         box = [0, top * ab.shape[0] / image.height, ab.shape[1], bottom * ab.shape[0] / image.height]
@@ -71,6 +71,9 @@ def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0) -> Im
         L = _lightness(photo, top, bottom)
         color = np.stack([L, *(np.asarray(plane) * (strength * lab.AB_SCALE) for plane in scaled)], axis=-1)
         result[top:bottom] = _codes().take((_linear_in_gamut(color) * 65535 + 0.5).astype(np.uint16))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(strip, range(0, image.height, rows)))
     painted = Image.fromarray(result)
     if photo.alpha is not None:
         painted.putalpha(photo.alpha)
@@ -225,9 +228,11 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     if not (waiting or report.kept or report.failed):
         raise ColorlibError(f"There is no photo to colorize in {', '.join(map(photos.shown, sources))}.\n{report}")
     if waiting:
-        model = _compiled(trained_model(settings, run))
+        model = trained_model(settings, run)
+        model = _compiled(model) if len(waiting) > 1 else model
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            done = pool.map(lambda job: _carry_out(job, model, strength), waiting)
+            threads = max(1, AT_A_TIME // len(waiting))  # of each photo: a single one is painted by all of them
+            done = pool.map(lambda job: _carry_out(job, model, strength, threads), waiting)
             for job in tqdm(done, total=len(waiting), unit="photo", disable=not progress):
                 report.add(job)
     print(report)
@@ -286,11 +291,11 @@ def _compiled(model):
     return forward
 
 
-def _carry_out(job: Job, model, strength: float) -> Job:
+def _carry_out(job: Job, model, strength: float, threads: int) -> Job:
     """Read a photo, paint it and write it, whole or not at all. The job gets its notes, or the reason why not."""
     try:
         photo = photos.read_whole(job.source)
-        painted = paint(photo, predict(photo, model), strength)
+        painted = paint(photo, predict(photo, model), strength, threads)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         with files.aside(job.target) as part:
             painted.save(part, "PNG", icc_profile=_srgb_profile(), compress_level=2, **photo.metadata)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "colorlib"
 # Each row may import the rows above it and, in its own row, what stands to its left; nothing reaches back.
 ORDER = [
     ["__init__"],
-    ["settings", "sources.files", "lab"],
+    ["settings", "sources.files", "sources.tiff", "lab"],
     ["sources.http"],
     ["sources.tar", "sources.journal", "sources.sampling", "sources.weights"],
     ["sources.photos"],
