@@ -141,8 +141,8 @@ print(f"trained {trained:,}, frozen {frozen:,} numbers")
 # >   [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
 # >   in `sample` at a quarter, and its ab are enlarged: the drawing shows which. An eye sees color less
 # >   sharply than light, and the sharp edges are in L anyway.
-# > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out of them at random
-# >   instead of rotating: that is ours.
+# > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out
+# >   of them at random instead of rotating: that is ours.
 #
 # What is VGG-16 fed for black, middle gray and white?
 

@@ -263,7 +263,8 @@ for name, history in paces.items():
 # | the ladder's channels | as many as the taps have | at most 16, 32, 64, 128, finest first |
 # | the backbone computes in | float32 | half precision, where this machine gains by it |
 #
-# `paper` uses the first, `classroom` the second, and `sample` a still smaller one for its few photos (`settings.form`). Let us build both, and take the time of a step apart:
+# `paper` uses the first, `classroom` the second, and `sample` a still smaller one for its few photos
+# (`settings.form`). Let us build both, and take the time of a step apart:
 
 
 # %%
