@@ -55,6 +55,7 @@ from collections import Counter
 import numpy as np
 from colorlib import figures, sources
 from colorlib.sources import http, sampling, tar
+from colorlib.sources.sample import credit
 from PIL import Image
 
 split = sources.prepare(settings)
@@ -101,6 +102,7 @@ def contact_sheet(split, parts):
                 image.thumbnail((320, 320))
                 images.append(np.asarray(image.convert("RGB")))
             titles.append(photo.label.rpartition("/")[2][:16])
+        print(credit(split.path_of(photo) for photo in photos[:: max(1, len(photos) // 8)][:8]))
     return figures.photo_row(images, titles)
 
 

@@ -45,7 +45,7 @@ import dataclasses
 
 import numpy as np
 from colorlib import batches, figures, lab, sources
-from colorlib.sources import photos
+from colorlib.sources import photos, sample
 
 split = sources.prepare(settings)
 
@@ -76,6 +76,7 @@ def colorfulness(path):
 path = max(split.paths("train")[:100], key=colorfulness)
 pixels = pixels_of(path, 800)
 rgb = pixels / 255.0
+print(sample.credit([path]))
 figures.photo_row([rgb])
 
 # %% tags=["nbval-check-output"]
@@ -245,7 +246,8 @@ print("ab", ab.shape, ab.dtype.name)
 # **[Augmentation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#augmentation)**
 # shows the network each photo a little differently in every [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch):
 # mirrored with probability one half, and turned by a random angle of up to 20° either way. What a
-# turned photo leaves empty is filled with its mirror image. Here is one photo, five times over.
+# turned photo leaves empty is filled with its mirror image. (The profile `sample`, which has only
+# about a hundred photos, cuts windows out of them instead.) Here is one photo, five times over.
 # Below each: its L.
 #
 # > **What the paper says, and what we do**
@@ -267,7 +269,7 @@ class FiveTimes:
         return [path] * 5
 
 
-larger = small.replace(batch_size=5, image_size=128)
+larger = small.replace(batch_size=5, image_size=128, rotation=20.0, crop=1.0)
 five = next(iter(batches.training(FiveTimes(), larger, rgb=True))).numpy()
 light = lab.rgb_to_lab(five / 255.0)[..., 0] / 100
 figures.photo_row([*five, *light], columns=5)

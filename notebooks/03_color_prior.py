@@ -42,7 +42,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import numpy as np
 from colorlib import figures, lab, prior, sources
-from colorlib.sources import photos
+from colorlib.sources import photos, sample
 
 split = sources.prepare(settings)
 color_prior = prior.prepare(split, settings)
@@ -209,7 +209,9 @@ def vivid(image):
 
 
 paths = split.paths("validation")[:200]
-images = [small(path) for path in [path for path in paths if vivid(small(path))][:3] or paths[:1]]
+chosen = [path for path in paths if vivid(small(path))][:3] or paths[:1]
+images = [small(path) for path in chosen]
+print(sample.credit(chosen))
 painted = [color_prior.weight_of(lab.split(lab.rgb_to_lab(image))[1]) for image in images]
 titles = [f"mean weight {weight.mean():.2f}" for weight in painted]
 figures.weights_on_photo(images, painted, titles)

@@ -50,6 +50,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 import keras
 import numpy as np
 from colorlib import batches, evaluation, figures, lab, models, runs, sources, training
+from colorlib.sources import sample
 
 split = sources.prepare(settings)
 
@@ -295,6 +296,7 @@ def table(part):
     for i in chosen.values():
         predicted, truth = evaluation.to_rgb8(L[i], answer[i]), evaluation.to_rgb8(L[i], ab[i])
         rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
+    print(sample.credit(split.paths(part)[i] for i in chosen.values()))
     return figures.photo_table(rows, list(chosen))
 
 

@@ -49,6 +49,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 import keras
 import numpy as np
 from colorlib import batches, evaluation, figures, lab, losses, prior, sources, training
+from colorlib.sources import sample
 
 split = sources.prepare(settings)
 color_prior = prior.prepare(split, settings)
@@ -229,6 +230,7 @@ rows = []
 for i in chosen.values():
     predicted, truth = evaluation.to_rgb8(L[i], answer[i]), evaluation.to_rgb8(L[i], ab[i])
     rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
+print(sample.credit(split.paths("validation")[i] for i in chosen.values()))
 seen = figures.photo_table(rows, list(chosen))
 figures.save(seen, "colored_rebalanced", settings)
 seen

@@ -52,6 +52,7 @@ import time
 import keras
 import numpy as np
 from colorlib import batches, evaluation, figures, models, runs, sources, training
+from colorlib.sources import sample
 
 split = sources.prepare(settings)
 
@@ -212,6 +213,7 @@ rows = []
 for i in chosen.values():
     predicted, truth = evaluation.to_rgb8(L[i], answer[i]), evaluation.to_rgb8(L[i], ab[i])
     rows.append({"given": L[i, ..., 0], "predicted": predicted, "truth": truth})
+print(sample.credit(split.paths("validation")[i] for i in chosen.values()))
 seen = figures.photo_table(rows, list(chosen))
 figures.save(seen, "colored_efficientnet", settings)
 seen

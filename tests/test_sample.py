@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorlib.sources import sample
+
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
 LICENCES = {"public domain", "CC0 1.0", "CC BY 2.0", "CC BY 3.0", "CC BY 4.0", "CC BY-SA 4.0"}
 CLASSES = {"animal", "building", "landscape", "people", "plant", "thing"}
@@ -100,3 +102,12 @@ def test_split_and_names_are_those_of_the_script(rows, monkeypatch):
     chosen = build_sample.selection()
     assert build_sample.split(chosen) == {Path(row["file"]).stem: row["part"] for row in rows}
     assert {row["name"]: row["subject"] for row in chosen} == {Path(row["file"]).stem: row["subject"] for row in rows}
+
+
+def test_a_picture_s_credit_names_what_its_licence_wants_named():
+    by = [row for row in sample.credits() if row["licence"] not in sample.FREE]
+    free = [row for row in sample.credits() if row["licence"] in sample.FREE]
+    assert len(by) == 35 and len(free) == 105
+    line = sample.credit([sample.FOLDER / row["file"] for row in (by[0], free[0])])
+    assert by[0]["author"] in line and by[0]["licence"] in line and free[0]["subject"] not in line
+    assert sample.credit([sample.FOLDER / free[0]["file"], "/elsewhere/photo.jpg"]) == ""

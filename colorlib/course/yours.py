@@ -9,8 +9,6 @@ from colorlib import ColorlibError
 from colorlib.course import colab
 from colorlib.sources import files, photos, sample
 
-FREE = ("public domain", "CC0 1.0")
-
 
 def gather(source: str, settings) -> list[Path]:
     """The photos that a reader means by `source`: notebook 08's form.
@@ -22,7 +20,7 @@ def gather(source: str, settings) -> list[Path]:
     """
     folder = settings.data_folder / "yours"
     if not source:
-        rows = [row for row in sample.credits() if row["part"] == "test" and row["licence"] in FREE]
+        rows = [row for row in sample.credits() if row["part"] == "test" and row["licence"] in sample.FREE]
         return [sample.FOLDER / row["file"] for row in rows[:2]]
     if source == "upload":
         return colab.upload(folder)

@@ -12,6 +12,7 @@ from colorlib.settings import ROOT, Settings
 from colorlib.sources.splits import PARTS, Photo, Split, home_of
 
 FOLDER = ROOT / "data" / "sample"  # photos/ and credits.csv
+FREE = ("public domain", "CC0 1.0")  # licences without conditions
 
 
 def prepare(settings: Settings) -> Split:
@@ -33,6 +34,18 @@ def credits() -> list[dict[str, str]]:
         return list(csv.DictReader((FOLDER / "credits.csv").read_text(encoding="utf-8").splitlines()))
     except OSError as error:
         raise _broken(f"credits.csv cannot be read ({error.strerror})") from error
+
+
+def credit(paths) -> str:
+    """Whose photos these are, where their licence wants it said: the line below a picture that shows them.
+
+    paths: of photos of the sample; others are passed over. A picture made of a photo under CC BY-SA is under that
+    licence, too.
+    """
+    rows = {str(FOLDER / row["file"]): row for row in credits()}
+    shown = [rows[str(path)] for path in paths if str(path) in rows]
+    named = [f"{row['subject']}: {row['author']}, {row['licence']}" for row in shown if row["licence"] not in FREE]
+    return f"In the picture: {'; '.join(named)}." if named else ""
 
 
 def _verified(row) -> Photo:
