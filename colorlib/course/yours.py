@@ -13,14 +13,15 @@ from colorlib.sources import files, photos, sample
 def gather(source: str, settings) -> list[Path]:
     """The photos that a reader means by `source`: notebook 08's form.
 
-    "": the sample's first two test photos without conditions on their use, which no model has learned from; only
-    their lightness is looked at.
+    "": the first two buildings among the sample's test photos, of those without conditions on their use. No model has
+    learned from them, and only their lightness is looked at.
     "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
     on Drive too. Raises `ColorlibError` when there is no photo there.
     """
     folder = settings.data_folder / "yours"
     if not source:
-        rows = [row for row in sample.credits() if row["part"] == "test" and row["licence"] in sample.FREE]
+        rows = [row for row in sample.credits() if (row["part"], row["class"]) == ("test", "building")]
+        rows = [row for row in rows if row["licence"] in sample.FREE]
         return [sample.FOLDER / row["file"] for row in rows[:2]]
     if source == "upload":
         return colab.upload(folder)

@@ -10,7 +10,7 @@ from colorlib.course import yours
 
 def test_gather(tmp_path, monkeypatch):
     chosen = settings.load("sample", data_folder=tmp_path)
-    assert [path.name for path in yours.gather("", chosen)] == ["angelfish.jpg", "balloon.jpg"]
+    assert [path.name for path in yours.gather("", chosen)] == ["hawa_mahal.jpg", "mont_saint_michel.jpg"]
     assert all(path.is_file() for path in yours.gather("", chosen))
     (tmp_path / "mine.dng").touch()
     with pytest.raises(
