@@ -93,8 +93,8 @@ print("Here are:", ", ".join(models))
 # ## One photo in color
 #
 # `colorize` takes a path, an image or an array, and gives an image of the same size. Move the slider: gray on its left,
-# color on its right. (Where the slider does not work, on GitHub for instance, look at the two below it.) The model is the
-# one with the lowest squared error on its validation photos.
+# color on its right. (Where the slider does not work, on GitHub for instance, look at the two below it.) The model is
+# the one with the lowest squared error on its validation photos.
 
 # %%
 best = min(trained, key=lambda name: trained[name].history[trained[name].best_epoch - 1]["val_mse"])
