@@ -73,6 +73,7 @@ def colorfulness(path):
     return np.hypot(ab[..., 0], ab[..., 1]).mean()
 
 
+# %%
 path = max(split.paths("train")[:100], key=colorfulness)
 pixels = pixels_of(path, 800)
 rgb = pixels / 255.0

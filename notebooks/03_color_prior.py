@@ -208,6 +208,7 @@ def vivid(image):
     return np.mean(np.hypot(ab[..., 0], ab[..., 1]) > 30) > 0.1
 
 
+# %%
 paths = split.paths("validation")[:200]
 chosen = [path for path in paths if vivid(small(path))][:3] or paths[:1]
 images = [small(path) for path in chosen]

@@ -83,7 +83,7 @@ print(path.name, photo.image.size, photo.image.mode, *photo.notes)
 trained = {name: runs.Run(settings, name) for name in MODELS}
 trained = {name: run for name, run in trained.items() if run.best_epoch}
 if not trained:
-    print("Nothing is trained on these photos yet: a small model learns from the sample, in about half a minute.")
+    print("Nothing is trained yet. A small model learns from the sample first, in about half a minute.")
     settings = load("sample", data_folder=settings.data_folder)
     trained = {"efficientnet": training.train("efficientnet", settings)}
 models = {name: run.build_model() for name, run in trained.items()}
