@@ -40,7 +40,7 @@ ALL = (*PHOTOS, "colorize", "runs")
 ANYTHING = ("", lambda value: True)
 AT_LEAST_1 = ("at least 1", lambda value: value >= 1)
 AT_LEAST_0 = ("0 or more", lambda value: 0 <= value < math.inf)
-POSITIVE = ("a positive number", lambda value: 0 < value < math.inf)
+POSITIVE = ("above 0", lambda value: 0 < value < math.inf)
 SHARE = ("in [0, 1]", lambda value: 0 <= value <= 1)
 SHARE_ABOVE_0 = ("above 0 and at most 1", lambda value: 0 < value <= 1)
 SHARE_BELOW_1 = ("in [0, 1)", lambda value: 0 <= value < 1)
@@ -51,14 +51,19 @@ def _one_of(*choices: str) -> tuple:
     return ", ".join(choices[:-1]) + " or " + choices[-1], choices.__contains__
 
 
-def _setting(default, commands: tuple, text: str, rule: tuple = ANYTHING, flag: str = ""):
+A_BACKBONE = _one_of(*BACKBONES)
+# The types of settings, in words; and what a flag's or a variable's text means where its type alone does not tell.
+TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _setting(default, commands: tuple, text: str, rule: tuple = ANYTHING):
     """A field of `Settings`.
 
     default: one value, or one for each of `PROFILES`. text: what it sets, with its unit. rule: what it must be.
-    flag: where it is not the field's name.
     """
     values = dict(zip(PROFILES, default if isinstance(default, tuple) else [default] * len(PROFILES), strict=True))
-    about = {"commands": commands, "text": text, "rule": rule, "flag": flag, "defaults": values}
+    about = {"commands": commands, "text": text, "rule": rule, "defaults": values}
     return dataclasses.field(default=values["paper"], metadata=about)
 
 
@@ -70,7 +75,7 @@ class Settings:
     folder that is there, become absolute paths. Raises `ColorlibError` naming the first impossible value.
     """
 
-    profile: str = _setting(PROFILES, ALL, f"{', '.join(PROFILES)}, or auto: on Colab classroom, elsewhere sample")
+    profile: str = _setting(PROFILES, ALL, "auto: classroom on Colab, else sample", _one_of(*PROFILES))
 
     # Data.
     data: str = _setting(DATA_SETS[:3], ALL, f"{', '.join(DATA_SETS)}, or a folder of photos")
@@ -78,20 +83,16 @@ class Settings:
     fraction: float = _setting((1.0, 1.0, 0.03), PHOTOS, "share of the data set to take", SHARE_ABOVE_0)
     mirror: str = _setting("", PHOTOS, "another address of the archives, or a folder where they already lie")
     data_folder: Path = _setting(ROOT / "data", PHOTOS, "where photos, splits and priors lie")
-    results_folder: Path = _setting(
-        None, ALL, "of runs, tables, figures: results/PROFILE or results/DATA", flag="results"
-    )
-    keep_folder: Path | None = _setting(None, ALL, "a second folder for checkpoints and packed photos, such as Drive")
+    results_folder: Path = _setting(None, ALL, "of runs, tables, figures: results/PROFILE or results/DATA")
+    keep_folder: Path = _setting(None, ALL, "a second folder for checkpoints and packed photos, such as Drive")
 
     # Batches.
     image_size: int = _setting((128, 224, 224), PHOTOS, "side of what the models see, in pixels", AT_LEAST_1)
     batch_size: int = _setting((16, 32, 32), PHOTOS, "photos in a step, on each GPU", AT_LEAST_1)
-    flip: bool = _setting(True, TRAINING, "mirror every second training photo: true or false")  # the paper's
+    flip: bool = _setting(True, TRAINING, "mirror every second training photo")  # the paper's
     rotation: float = _setting((0.0, 20.0, 20.0), TRAINING, "of training photos, degrees either way", HALF_TURN)
     upright_epochs: int = _setting(2, TRAINING, "the last epochs, without rotation", AT_LEAST_0)
-    crop: float = _setting(
-        (0.2, 1.0, 1.0), TRAINING, "least side of a random window of a training photo; 1: all of it", SHARE_ABOVE_0
-    )
+    crop: float = _setting((0.2, 1.0, 1.0), TRAINING, "random windows: least share of a photo's side", SHARE_ABOVE_0)
 
     # Prior (Eq. 3).
     bin_width: float = _setting(8.0, TRAINING, "side of a bin of the prior, in ab units", POSITIVE)
@@ -99,12 +100,9 @@ class Settings:
     lambda_: float = _setting(0.5, TRAINING, "λ, the share of the uniform density in Eq. 3", SHARE)
 
     # Models.
-    backbone: str = _setting("vgg16", TRAINING, "that of baseline and rebalanced", _one_of(*BACKBONES))
+    backbone: str = _setting("vgg16", TRAINING, "that of baseline and rebalanced", A_BACKBONE)
     efficientnet: str = _setting(
-        ("efficientnetlite0", "efficientnetb0", "efficientnetb7"),
-        TRAINING,
-        "the backbone of efficientnet",
-        _one_of(*BACKBONES),
+        ("efficientnetlite0", "efficientnetb0", "efficientnetb7"), TRAINING, "the backbone of efficientnet", A_BACKBONE
     )
     weights: str = _setting(("box", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
     dropout: float = _setting((0.5, 0.2, 0.2), TRAINING, "of efficientnet alone", SHARE_BELOW_1)
@@ -123,17 +121,11 @@ class Settings:
     given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)  # names of fields that no default set
 
     def __post_init__(self):
-        check_choice("profile", self.profile, PROFILES)
-        for name, field in FIELDS.items():
-            words, holds = field.metadata["rule"]
-            if not holds(getattr(self, name)):
-                _refuse(name, getattr(self, name), words)
+        for name in FIELDS:
+            object.__setattr__(self, name, _checked(name, getattr(self, name)))
         if self.results_folder is None:
             folder_name = self.profile if self.own_data else self.data_name
             object.__setattr__(self, "results_folder", ROOT / "results" / folder_name)
-        for name in ("data_folder", "results_folder", "keep_folder"):
-            if (folder := getattr(self, name)) is not None:
-                object.__setattr__(self, name, Path(folder).expanduser().resolve())
         for name in ("data", "mirror", "weights"):
             path = Path(getattr(self, name)).expanduser()
             if getattr(self, name) not in NAMES and os.path.exists(path):  # noqa: PTH110  (no error where a mount is gone)
@@ -152,8 +144,9 @@ class Settings:
         """
         if self.data in DATA_SETS:
             return self.data
-        folder = Path(self.data).expanduser().resolve()
-        return f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:6]}"
+        path = os.fsencode(Path(self.data).expanduser().resolve())
+        name = os.path.basename(path).decode(errors="replace")  # noqa: PTH119  (TensorFlow opens UTF-8 names alone)
+        return f"{name}-{hashlib.sha256(path).hexdigest()[:6]}"
 
     def backbone_of(self, model: str) -> str:
         """The backbone of one of `MODELS`."""
@@ -175,16 +168,14 @@ def description(name: str) -> str:
     """What a setting sets, what it must be and, in brackets, what it is where nothing is given."""
     about = FIELDS[name].metadata
     text, words, values = about["text"], about["rule"][0], about["defaults"]
-    if len(set(values.values())) == 1:
-        default = str(values["paper"] or "")
-    else:
-        default = "auto" if name == "profile" else ", ".join(f"{profile}: {value}" for profile, value in values.items())
-    return text + (f" ({words})" if words else "") + (f" [{default}]" if default else "")
+    each = ", ".join(f"{profile}: {value}" for profile, value in values.items())
+    default = "auto" if name == "profile" else each if len(set(values.values())) > 1 else str(values["paper"] or "")
+    return text + f" ({words})" * bool(words) + f" [{default}]" * bool(default)
 
 
 def flag(name: str) -> str:
-    """The flag of a setting: "--image-size" for image_size."""
-    return "--" + (FIELDS[name].metadata["flag"] or name.rstrip("_")).replace("_", "-")
+    """The flag of a setting: "--image-size" for image_size, "--results" for results_folder."""
+    return "--" + ("results" if name == "results_folder" else name.rstrip("_").replace("_", "-"))
 
 
 def variable(name: str) -> str:
@@ -195,7 +186,7 @@ def variable(name: str) -> str:
 def check_choice(what: str, value: str, valid) -> None:
     """Raise `ColorlibError` naming the valid choices unless `value` is one of them."""
     if value not in valid:
-        raise ColorlibError(f"Unknown {what} {value!r}. Valid: {', '.join(map(str, valid))}.")
+        raise ColorlibError(f"Unknown {what} {value!r}. Valid: {', '.join(valid)}.")
 
 
 def is_colab() -> bool:
@@ -210,16 +201,14 @@ def load(profile: str = "", **changes) -> Settings:
     """The settings of a profile, changed by the environment and then by `changes`: values, or texts as from a flag.
 
     `profile` falls back to `COLORLIB_PROFILE`, then to "auto": classroom on Colab and sample elsewhere.
-    Changes that are None or "" leave a field as it is. Raises `ColorlibError` on unknown names and impossible values.
+    Changes that are None or "" leave a field as it is. Raises `ColorlibError` on impossible values.
     """
-    named = [name for name in (profile, os.environ.get("COLORLIB_PROFILE")) if name and name != "auto"]
-    profile = named[0] if named else "classroom" if is_colab() else "sample"
-    check_choice("profile", profile, ("auto", *PROFILES))
-    values = {name: os.environ.get(variable(name)) for name in FIELDS if name != "profile"}
-    values |= {name: value for name, value in changes.items() if value not in (None, "")}
-    given = {name: _parsed(name, value) for name, value in values.items() if value not in (None, "")}
-    values_of_profile = {name: field.metadata["defaults"][profile] for name, field in FIELDS.items()}
-    return Settings(**values_of_profile | given, given=frozenset(given))
+    variables = {name: os.environ.get(variable(name)) for name in FIELDS}
+    profiles = [name for name in (profile, variables.pop("profile")) if name and name != "auto"]
+    profile = _checked("profile", [*profiles, "classroom" if is_colab() else "sample"][0])
+    given = {name: text for texts in (variables, changes) for name, text in texts.items() if text not in (None, "")}
+    defaults = {name: field.metadata["defaults"][profile] for name, field in FIELDS.items()}
+    return Settings(**defaults | given, given=frozenset(given))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -228,16 +217,17 @@ def environment(settings: Settings) -> dict[str, str]:
     return {variable(name): str(value) for name, value in values.items() if value is not None}
 
 
-def _parsed(name: str, value):
-    """The value of a setting, of which a flag or variable may give the text."""
-    kind = Settings.__annotations__.get(name)
-    if not isinstance(value, str) or kind not in (int, float, bool):
-        return value
+def _checked(name: str, value):
+    """The value of a setting, of which a flag or variable may give the text. Raises `ColorlibError` if it cannot be."""
+    kind, (words, holds) = FIELDS[name].type, FIELDS[name].metadata["rule"]
     try:
-        return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if kind is bool else kind(value)
+        if isinstance(value, str):
+            value = BOOLEANS[value.lower()] if kind is bool else kind(value)
+        if isinstance(value, Path):
+            value = value.expanduser().resolve()
+        if holds(value):
+            return value
     except (KeyError, ValueError):
-        return _refuse(name, value, {int: "a whole number", float: "a number", bool: "true or false"}[kind])
-
-
-def _refuse(name: str, value, words: str):
+        pass
+    words = ", ".join(filter(None, (TYPES.get(kind), words)))
     raise ColorlibError(f"The setting {name} is {value!r}; it must be {words} ({flag(name)}, {variable(name)}).")

@@ -276,7 +276,7 @@ model = run.build_model()
 own = mean_loss("train", lambda L: model(L, training=False))
 floor = mean_loss("train", all_gray)
 print(f"on the training photos: baseline {own:.4f}, all gray {floor:.4f}")
-print("It has learned from them." if own < floor else "It has learned nothing yet: too few steps, or too few photos.")
+print("It has learned from them." if own < floor else "It has learned nothing yet: too few steps or photos.")
 
 # %% [markdown]
 # ## 6. What it paints

@@ -214,7 +214,7 @@ own = mean_losses("train", lambda L: model(L, training=False))
 print(f"Eq. 2 on the training photos: rebalanced {own[0]:.4f}, all gray {gray_train[0]:.4f}")
 print(f"Eq. 1 on the training photos: rebalanced {own[1]:.4f}, all gray {gray_train[1]:.4f}")
 learned = own[0] < gray_train[0]
-print("It has learned from them." if learned else "It has learned nothing yet: too few steps, or too few photos.")
+print("It has learned from them." if learned else "It has learned nothing yet: too few steps or photos.")
 
 # %% [markdown]
 # ## 5. What it paints

@@ -196,7 +196,7 @@ curve
 model = run.build_model()
 own, floor = mean_loss("train", lambda L: model(L, training=False)), mean_loss("train", all_gray)
 print(f"on the training photos: efficientnet {own:.4f}, all gray {floor:.4f}")
-print("It has learned from them." if own < floor else "It has learned nothing yet: too few steps, or too few photos.")
+print("It has learned from them." if own < floor else "It has learned nothing yet: too few steps or photos.")
 
 # %% [markdown]
 # ## 5. What it paints

@@ -98,9 +98,9 @@ def test_an_unknown_model_names_the_valid_ones(capsys):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["train", "baseline", "--profile", "papper"], ["papper", "sample, classroom, paper"]),
+        (["train", "baseline", "--profile", "papper"], ["papper", "sample, classroom or paper"]),
         (["train", "baseline", "--epochs", "many"], ["epochs", "'many'", "a whole number", "--epochs"]),
-        (["train", "baseline", "--data", "no/such/folder"], ["no/such/folder", "does not exist"]),
+        (["train", "baseline", "--data", "no/such/folder"], ["no/such/folder", "no data set", "Check the path"]),
         (["train", "baseline", "--data", "flickr"], ["flickr", "places365", "food101"]),
         (["evaluate"], ["baseline", "train"]),
         (["colorize", "photo.jpg", "--out", "colored"], ["train"]),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.machinery
+import os
 import sys
 import types
 
@@ -110,6 +111,7 @@ def test_the_given_ones_are_remembered_through_changes():
         (lambda: settings.load(image_size=-1), ["image_size", "-1", "COLORLIB_IMAGE_SIZE"]),
         (lambda: settings.load(image_size="large"), ["image_size", "'large'", "a whole number"]),
         (lambda: settings.load(lambda_=1.5), ["lambda_", "1.5", "--lambda", "COLORLIB_LAMBDA"]),
+        (lambda: settings.load(epochs="1.5"), ["epochs", "'1.5'", "a whole number, at least 1"]),
         (lambda: settings.load(dropout=float("nan")), ["dropout", "nan"]),
         (lambda: settings.load(flip="perhaps"), ["flip", "true or false"]),
         (lambda: settings.load().replace(epochs=0), ["epochs", "at least 1"]),
@@ -146,6 +148,13 @@ def test_no_two_profiles_and_no_two_data_sets_share_a_results_folder(monkeypatch
     assert settings.load("sample", data="photos").data_name == one, "the same folder by another path"
     assert chosen[0].replace(data="food101").results_folder == results / "food101", "it follows the data"
     assert settings.load("sample", data="food101", results_folder=tmp_path).results_folder == tmp_path
+
+
+def test_the_home_of_a_folder_has_a_name_that_tensorflow_can_open(tmp_path):
+    folders = [tmp_path / os.fsdecode(name) for name in (b"caf\xe9", b"caf\xe8")]
+    names = [settings.load("sample", data=str(folder)).data_name for folder in folders]
+    assert all(name.encode().startswith("caf\N{REPLACEMENT CHARACTER}-".encode()) for name in names)
+    assert names[0] != names[1]
 
 
 def rows_of_the_settings() -> str:

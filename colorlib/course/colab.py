@@ -15,40 +15,19 @@ from colorlib.settings import DATA_SETS, ROOT, Settings, is_colab, load
 
 FIGURE_DPI = 80  # of figures inside notebooks, which stay under 1 MB
 
-NO_TENSORFLOW_ON_COLAB = (
-    "This runtime has no TensorFlow: Colab's TPU runtimes come without it. "
-    "Choose Runtime > Change runtime type > T4 GPU (or CPU for the sample profile), then run this cell again."
+ANOTHER_RUNTIME = (
+    "Choose Runtime > Change runtime type, the latest runtime version and T4 GPU (or CPU for the sample profile: "
+    "TPU runtimes come without TensorFlow), then run this cell again."
 )
 # One training: with Colab's T4 (an estimate), and on two cores (from seconds a step, measured on such a machine).
 TRAINING_TAKES = {
     "classroom": ("about 12 minutes", "half an hour to two hours"),
     "paper": ("about 3 hours", "a day to a day and a half"),
 }
-
-
-def mount_drive() -> Path:
-    """Mount Google Drive, or use the mount that is there. Returns the folder of one's own files.
-
-    Raises `ColorlibError` with Colab's reason when it cannot be mounted: declined, signed out, timed out.
-    """
-    from colorlib.sources import files
-
-    own_files, dropped = files.DRIVE / "MyDrive", False
-    try:
-        if own_files.is_dir():
-            return own_files
-    except OSError:  # errno 107: a mount that was there, and was dropped
-        dropped = True
-    try:
-        from google.colab import drive
-
-        drive.mount(str(files.DRIVE), force_remount=dropped)
-        if own_files.is_dir():
-            return own_files
-        reason = "it has no folder MyDrive. Disconnect it in Colab's file view, then try again"
-    except Exception as error:  # ValueError, and Colab's own MessageError when access is declined
-        reason = error
-    raise ColorlibError(f"Google Drive could not be mounted: {reason}")
+NOTHING_LASTS = (
+    "NOTHING outlasts this session: when it ends, trained models are gone. "
+    "Tick USE_DRIVE and run this cell again to keep them on Google Drive."
+)
 
 
 def upload(folder: Path) -> list[Path]:
@@ -82,16 +61,10 @@ def accelerator() -> str:
 def check_packages() -> None:
     """Raise `ColorlibError` naming what is missing or too old, by requirements.txt, and what to do about it."""
     lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    wrong = [problem for line in lines if line and (problem := _problem(Requirement(line)))]
-    if not wrong:
-        return
-    if not is_colab():
-        advice = "Install what the notebooks need, then restart the kernel: pip install -r requirements.txt"
-    elif importlib.util.find_spec("tensorflow") is None:
-        raise ColorlibError(NO_TENSORFLOW_ON_COLAB)
-    else:
-        advice = "Choose Runtime > Change runtime type, and the latest runtime version, then run this cell again."
-    raise ColorlibError(f"Packages are missing or too old: {'; '.join(wrong)}. {advice}")
+    if wrong := [problem for line in lines if line and (problem := _problem(Requirement(line)))]:
+        here = "Install what the notebooks need, then restart the kernel: pip install -r requirements.txt"
+        advice = ANOTHER_RUNTIME if is_colab() else here
+        raise ColorlibError(f"Packages are missing or too old: {'; '.join(wrong)}. {advice}")
 
 
 def _problem(needed: Requirement) -> str:
@@ -108,40 +81,52 @@ def start(profile: str = "auto", data: str = "", drive: bool = True) -> Settings
     """What each notebook's setup cell calls: choose the settings, look around, and say what was found.
 
     profile: "auto", "sample", "classroom" or "paper". data: a data set's name or a folder of photos; "" leaves
-    the profile's. drive: on Colab, keep checkpoints on Google Drive. Prints five lines, the same from run to run, and
-    one more where Drive is refused, and where runs of an earlier version lie. Raises `ColorlibError` where a package is
-    missing or too old.
+    the profile's. drive: on Colab, keep checkpoints on Google Drive. Prints five lines, the same from run to run.
+    Raises `ColorlibError` where a package is missing or too old.
     """
     check_packages()
     from colorlib.sources import files  # needs packages
 
-    own_files, refusal = None, ""
-    if drive and is_colab():  # first of all: the photos may lie there
+    settings, refusal = load(profile, data=data), ""
+    if drive and is_colab():
         try:
-            own_files = mount_drive()
-        except ColorlibError as error:
-            refusal = str(error)
-    settings = load(profile, data=data)
+            settings = _on_drive(settings)
+        except Exception as error:  # OSError, ValueError, and Colab's own MessageError when access is declined
+            refusal = f"Google Drive cannot be used: {error}. "
     if files.on_drive(settings.data_folder):  # a project cloned onto Drive: photos go to the machine's own disk
         settings = settings.replace(data_folder=files.DRIVE.parent / "colorlib-data")
-    if own_files and settings.keep_folder is None:
-        # Trainings of another profile or of other photos could not go on from each other's checkpoints.
-        name = settings.profile if settings.own_data else f"{settings.profile}-{settings.data_name}"
-        folder = own_files / "colorlib" / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            settings = settings.replace(keep_folder=folder)
-        except OSError as error:
-            refusal = f"Google Drive cannot be written to: {error.strerror}"
+    kept = NOTHING_LASTS if is_colab() else "results stay on this machine's disk"
+    if folder := settings.keep_folder:
+        name = f"MyDrive/colorlib/{folder.name} on Google Drive" if is_colab() else f"the folder {folder.name}"
+        kept = f"checkpoints are copied to {name}: training goes on from there in a later session"
     _small_figures()
     print(f"Profile      {settings.profile}")
     print(f"Data         {settings.data if settings.data in DATA_SETS else f'your folder {Path(settings.data).name}'}")
     print(f"Results      {_shown_results(settings.results_folder)}")
     print(f"Accelerator  {accelerator() or _without_gpu(settings)}")
-    if refusal:
-        print(f"Drive        {refusal}")
-    print(f"Kept         {_what_lasts(settings)}")
+    print(f"Kept         {refusal}{kept}")
     return settings
+
+
+def _on_drive(settings: Settings) -> Settings:
+    """The settings with a folder on Google Drive to keep checkpoints in, unless they have one. Drive is mounted first.
+
+    Raises what Colab raises where it cannot be: declined, signed out, timed out, dropped.
+    """
+    from google.colab import drive
+
+    from colorlib.sources import files
+
+    own_files = files.DRIVE / "MyDrive"
+    if not os.path.isdir(own_files):  # noqa: PTH112  (False, too, of a mount that was dropped; it is mounted again)
+        drive.mount(str(files.DRIVE), force_remount=True)
+    if not own_files.is_dir():
+        raise ColorlibError("it has no folder MyDrive. Disconnect it in Colab's file view, then try again")
+    # Trainings of another profile or of other photos could not go on from each other's checkpoints.
+    name = settings.profile if settings.own_data else f"{settings.profile}-{settings.data_name}"
+    folder = settings.keep_folder or own_files / "colorlib" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return settings.replace(keep_folder=folder)
 
 
 @contextlib.contextmanager
@@ -183,26 +168,12 @@ def _without_gpu(settings: Settings) -> str:
     return f"none. {menu}Without a GPU, each training takes {without} instead of {with_gpu}."
 
 
-def _what_lasts(settings: Settings) -> str:
-    if settings.keep_folder is not None:
-        name = settings.keep_folder.name
-        where = f"MyDrive/colorlib/{name} on Google Drive" if is_colab() else f"the folder {name}"
-        return f"checkpoints are copied to {where}: training goes on from there in a later session"
-    if is_colab():
-        return (
-            "NOTHING outlasts this session: when it ends, trained models are gone. "
-            "Tick USE_DRIVE and run this cell again to keep them on Google Drive."
-        )
-    return "results stay on this machine's disk"
-
-
 def _small_figures() -> None:
     """In a notebook, figures become JPEG of modest size."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is None or not hasattr(shell, "kernel"):
-        return
-    import matplotlib
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
+    if hasattr(shell, "kernel"):
+        import matplotlib
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    matplotlib.rcParams["figure.dpi"] = FIGURE_DPI
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
+        matplotlib.rcParams["figure.dpi"] = FIGURE_DPI
+        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})

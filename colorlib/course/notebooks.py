@@ -1,5 +1,6 @@
 """The notebooks as files: executed in order, both halves kept in step."""
 
+import datetime
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from colorlib import ColorlibError
 from colorlib.settings import ROOT, Settings, environment
@@ -54,10 +55,9 @@ def out_of_step() -> list[str]:
 
 def _pairs() -> list[tuple[Path, Path]]:
     """Each notebook's .py and .ipynb, of which one may be missing."""
-    halves = [path for path in (ROOT / "notebooks").glob("[0-9]*.*") if path.suffix in (".py", ".ipynb")]
-    return [
-        (path.with_suffix(".py"), path.with_suffix(".ipynb")) for path in sorted({p.with_suffix("") for p in halves})
-    ]
+    folder = ROOT / "notebooks"
+    names = {path.stem for path in (*folder.glob("[0-9]*.py"), *folder.glob("[0-9]*.ipynb"))}
+    return [(folder / f"{name}.py", folder / f"{name}.ipynb") for name in sorted(names)]
 
 
 def _outline(half: Path) -> list[tuple]:
@@ -78,13 +78,14 @@ def _executed(book: Path) -> bool:
 def _execute(copies: dict[Path, Path], settings: Settings) -> list[Path]:
     """Execute each notebook and write it, with its outputs, to the path named. Stops at the first that fails."""
     print(f"Executing {len(copies)} notebooks on the {settings.profile} profile.", flush=True)
-    begin = time.monotonic()
     # The debugger in Colab's ipykernel else says thrice for each notebook that it cannot debug frozen modules.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB_")}
     variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment(settings)}
+    begin = time.monotonic()
     for source, copy in copies.items():
+        print(f"  {source.stem:28}", end="", flush=True)
         _run_one(source, copy, variables)
-    print(f"All {len(copies)} in {_clock(time.monotonic() - begin)}.", flush=True)
+        print(f"done, after {datetime.timedelta(seconds=round(time.monotonic() - begin))}", flush=True)
     return list(copies.values())
 
 
@@ -98,13 +99,15 @@ def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
         resources={"metadata": {"path": str(source.parent)}},
         on_cell_execute=lambda cell, cell_index: begun.append(cell.source),
     )
-    print(f"  {source.stem:28}", end="", flush=True)
-    begin = time.monotonic()
     try:
         client.execute(env=variables, stderr=subprocess.DEVNULL)  # the kernel's own chatter; cells keep theirs
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        print("failed", flush=True)
-        raise ColorlibError(_describe(source, copy, begun, error)) from error
+    except (CellExecutionError, DeadKernelError) as error:
+        dead = f"{error} (out of memory, if the kernel died without a word)"
+        problem = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else dead
+        first_lines = "\n".join(f"    {line}" for cell in begun[-1:] for line in cell.splitlines()[:5])
+        raise ColorlibError(
+            f"{source.name}, code cell {len(begun)}:\n{first_lines}\n{problem}\nThe copy up to there is {copy}."
+        ) from error
     except AssertionError as error:
         if client.km is None:  # Ctrl-C: nbclient stops the kernel, then stumbles over its not being there
             raise KeyboardInterrupt from error
@@ -112,7 +115,6 @@ def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
     finally:
         _drop_widgets(notebook)
         nbformat.write(notebook, copy)
-    print(_clock(time.monotonic() - begin), flush=True)
 
 
 def _drop_widgets(notebook) -> None:
@@ -122,18 +124,3 @@ def _drop_widgets(notebook) -> None:
         if cell.cell_type == "code":
             widget = "application/vnd.jupyter.widget-view+json"
             cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
-
-
-def _describe(source: Path, copy: Path, begun: list[str], error: Exception) -> str:
-    """Notebook, cell and error in a few lines. begun: the source of each code cell up to the one that failed."""
-    if isinstance(error, CellExecutionError):
-        what = f"{error.ename}: {error.evalue}"
-    else:
-        what = f"{type(error).__name__}: {error} (out of memory, if the kernel died without a word)"
-    first_lines = "\n".join(f"    {line}" for cell in begun[-1:] for line in cell.splitlines()[:5])
-    return f"{source.name}, code cell {len(begun)}:\n{first_lines}\n{what}\nThe copy up to there is {copy}."
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min"

@@ -22,25 +22,20 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     """
     from colorlib.sources import folder, published, sample  # here, so that NumPy is loaded for photos alone
 
-    path = Path(settings.data).expanduser()
     if files.on_drive(settings.data_folder):
         raise ColorlibError(
             f"{settings.data_folder} lies on Google Drive, where thousands of single photos take hours to write and to "
             "read. Choose a folder of the machine's own disk (the setting `data_folder`, COLORLIB_DATA_FOLDER)."
         )
-    if settings.data == "sample":
-        return sample.prepare(settings)
-    with files.disk_errors(path):
-        is_known = settings.data in DATA_SETS or path.is_dir()
-    if not is_known:
-        raise ColorlibError(
-            f"{settings.data!r} is no data set ({', '.join(DATA_SETS)}) and no folder of photos. Check the path; "
-            "unpack an archive first; on Colab, is Drive mounted?"
-        )
-    with _locked(settings):
-        if settings.data in published.DATA_SETS:
-            return published.prepare(settings, progress)
-        return folder.prepare(settings, progress)
+    source = {"sample": sample, **dict.fromkeys(published.DATA_SETS, published)}.get(settings.data, folder)
+    with files.disk_errors(settings.data):
+        if settings.data not in DATA_SETS and not Path(settings.data).expanduser().is_dir():
+            raise ColorlibError(
+                f"{settings.data!r} is no data set ({', '.join(DATA_SETS)}) and no folder of photos. Check the path; "
+                "unpack an archive first; on Colab, is Drive mounted?"
+            )
+        with _locked(settings):
+            return source.prepare(settings, progress)
 
 
 def _locked(settings: Settings):

@@ -5,35 +5,42 @@ part, its class, author, licence, source and sha256 (`data/README.md` explains).
 """
 
 import csv
-import hashlib
 
 from colorlib import ColorlibError
 from colorlib.settings import ROOT, Settings
-from colorlib.sources.splits import PARTS, Photo, Split, home_of
+from colorlib.sources.splits import PARTS, Photo, Split, describe, home_of
 
 FOLDER = ROOT / "data" / "sample"  # photos/ and credits.csv
 FREE = ("public domain", "CC0 1.0")  # licences without conditions
 
 
-def prepare(settings: Settings) -> Split:
+def prepare(settings: Settings, progress: bool = True) -> Split:
     """The sample's split, its home outside of the sample's own folder. Prints one line.
 
     Raises `ColorlibError` naming the first file that is missing or is not as it was published.
     """
-    parts = {part: [] for part in PARTS}
-    for row in credits():
-        parts[row["part"]].append(_verified(row))
-    split = Split("sample", FOLDER, home_of(settings, FOLDER), *(tuple(photos) for photos in parts.values()))
+    photos = [(row["part"], _verified(row)) for row in credits()]
+    parts = {part: tuple(photo for of_part, photo in photos if of_part == part) for part in PARTS}
+    split = Split("sample", FOLDER, home_of(settings, FOLDER), **parts)
     print(f"Sample: {split.counts()}, which come with the project.")
     return split
 
 
 def credits() -> list[dict[str, str]]:
     """The rows of data/sample/credits.csv. Raises `ColorlibError` where it cannot be read."""
+    return list(csv.DictReader(_read("credits.csv").decode().splitlines()))
+
+
+def _verified(row: dict[str, str]) -> Photo:
+    photo = describe(row["file"], _read(row["file"]), row["class"])
+    return photo if photo.sha256 == row["sha256"] else _refuse(row["file"], "has been changed")
+
+
+def _read(name: str) -> bytes:
     try:
-        return list(csv.DictReader((FOLDER / "credits.csv").read_text(encoding="utf-8").splitlines()))
+        return (FOLDER / name).read_bytes()
     except OSError as error:
-        raise _broken(f"credits.csv cannot be read ({error.strerror})") from error
+        return _refuse(name, f"cannot be read ({error.strerror})")
 
 
 def credit(paths) -> str:
@@ -48,15 +55,6 @@ def credit(paths) -> str:
     return f"In the picture: {'; '.join(named)}." if named else ""
 
 
-def _verified(row) -> Photo:
-    try:
-        data = (FOLDER / row["file"]).read_bytes()
-    except OSError as error:
-        raise _broken(f"{row['file']} cannot be read ({error.strerror})") from error
-    if hashlib.sha256(data).hexdigest() != row["sha256"]:
-        raise _broken(f"{row['file']} has been changed")
-    return Photo(row["file"], len(data), row["sha256"], row["class"])
-
-
-def _broken(what: str) -> ColorlibError:
-    return ColorlibError(f"data/sample: {what}. Get it back by `git checkout data/sample`, or clone the project anew.")
+def _refuse(name: str, problem: str):
+    restore = "Get it back by `git checkout data/sample`, or clone the project anew."
+    raise ColorlibError(f"data/sample: {name} {problem}. {restore}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from colorlib import ColorlibError
-from colorlib.settings import Settings
+from colorlib.settings import Settings, check_choice
 from colorlib.sources import files, tar
 from colorlib.sources.sampling import largest_remainder
 
@@ -54,11 +54,11 @@ class Split:
     skipped: tuple[tuple[str, str], ...] = ()
     made_with: dict = dataclasses.field(default_factory=dict)
 
-    def photos(self, part: str) -> tuple[Photo, ...]:
-        """The photos of "train", "validation" or "test"."""
-        if part not in PARTS:
-            raise ColorlibError(f"Unknown part {part!r} of a split. Valid: {', '.join(PARTS)}.")
-        return getattr(self, part)
+    def photos(self, *parts: str) -> tuple[Photo, ...]:
+        """The photos of "train", "validation" or "test", or of several of these in turn."""
+        for part in parts:
+            check_choice("part of a split", part, PARTS)
+        return tuple(photo for part in parts for photo in getattr(self, part))
 
     def path_of(self, photo: Photo) -> Path:
         """Where to read a photo: an 8-bit RGB or gray, upright JPEG or PNG file."""
@@ -111,7 +111,7 @@ class Split:
             columns = document.pop("columns")
             for part in PARTS:
                 document[part] = tuple(Photo(**dict(zip(columns, row, strict=True))) for row in document[part])
-            document["skipped"] = tuple((name, reason) for name, reason in document["skipped"])
+            document["skipped"] = tuple(map(tuple, document["skipped"]))
             document["folder"] = (path.parent / document["folder"]).resolve()
             return cls(home=path.parent, **document)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -141,19 +141,19 @@ def describe(path: str, data: bytes, label: str = "") -> Photo:
     return Photo(path, len(data), hashlib.sha256(data).hexdigest(), label)
 
 
-def plain_copy(home: Path, path: str, data: bytes) -> str:
-    """Where a photo's plain RGB rewriting was written, relative to `home`; "" if it is a plain one as it stands.
+def plain_copy(home: Path, folder: Path, name: str, data: bytes) -> str:
+    """Where the plain RGB rewriting of the photo `folder / name` was written, relative to `home`; "" if it needs none.
 
-    A name that is no UTF-8 is none that TensorFlow could open, so that such a photo gets a copy, too. Copies are named
-    by a hash of the photo's path: short, ASCII, and nowhere else. Raises `photos.PhotoError` if the bytes are no photo.
+    A path that is no UTF-8 is none that TensorFlow could open, so that such a photo gets a copy, too. Copies are named
+    by a hash of the photo's name: short, ASCII, and nowhere else. Raises `photos.PhotoError` if the bytes are no photo.
     """
     from colorlib.sources import photos  # here, so that NumPy is loaded for photos alone
 
-    if photos.is_plain(data) and photos.shown(path) == path:
+    if photos.is_plain(data) and photos.shown(folder / name) == str(folder / name):
         return ""
     file = io.BytesIO()
     photos.read(data).save(file, "PNG")
-    copy = f"rewritten/{_hash(path).hex()[:32]}.png"
+    copy = f"rewritten/{_hash(name).hex()[:32]}.png"
     files.put(home / copy, file.getvalue())
     return copy
 
@@ -164,7 +164,7 @@ def store(home: Path, name: str, data: bytes, archive: str) -> str:
     Raises `photos.PhotoError` if the bytes are no photo, `tar.ArchiveError` if its name could lead elsewhere.
     """
     path = tar.safe_path(home / "photos", name, archive)
-    copy = plain_copy(home, name, data)
+    copy = plain_copy(home, home / "photos", name, data)
     files.put(path, data)
     return copy
 
@@ -194,7 +194,8 @@ def divide(candidates: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
     """Photos by part: by train, val (or validation) and test subfolders where they are `part_folders`.
 
     A part that is missing is cut from train, 5 % each, stratified by class, decided by the seed and the photos' paths
-    alone. Photos outside these subfolders are left out. A photo's label becomes its subfolders, such as "a/abbey".
+    alone; of too few photos, a part stays empty. Photos outside these subfolders are left out. A photo's label becomes
+    its subfolders, such as "a/abbey".
     """
     shared, named = part_folders(photo.path for photo in candidates)
     parts = {part: [] for part in PARTS}
@@ -204,14 +205,9 @@ def divide(candidates: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
         if part:
             label = "/".join(below[1:] if named else below).encode(errors="surrogateescape").decode(errors="replace")
             parts[part].append(dataclasses.replace(photo, label=label))
-    missing = [part for part in PARTS if not parts[part]]
-    whole = len(parts["train"])
-    if whole < 1 + len(missing):
-        raise ColorlibError(
-            f"{whole} readable photos are too few to split into {', '.join(PARTS)}; some hundred are a start."
-        )
-    for part in missing:
-        parts[part] = stratified(parts["train"], max(1, round(HELD_OUT * whole)), f"{seed} {part}")
+    number = max(1, round(HELD_OUT * len(parts["train"])))
+    for part in [part for part in PARTS if not parts[part]]:
+        parts[part] = stratified(parts["train"], number, f"{seed} {part}")
         taken = {photo.path for photo in parts[part]}
         parts["train"] = [photo for photo in parts["train"] if photo.path not in taken]
     return {part: tuple(sorted(chosen, key=lambda photo: photo.path)) for part, chosen in parts.items()}

@@ -92,7 +92,7 @@ def test_a_fresh_machine_gets_the_project_from_github_and_no_package_changes(mac
     root = machine.content / machine.name
     assert f"from {root / 'colorlib'}" in done.stdout
     lines = [line.split()[0] for line in done.stdout.splitlines()]
-    assert lines == ["mounting", "Profile", "Data", "Results", "Accelerator", "Drive", "Kept", "from"]
+    assert lines == ["mounting", "Profile", "Data", "Results", "Accelerator", "Kept", "from"]
     assert "classroom" in done.stdout and "NOTHING outlasts this session" in done.stdout
 
     (root / "mine.txt").write_text("not fetched again")

@@ -49,16 +49,14 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 @pytest.fixture
 def own_sample(tmp_path, monkeypatch):
-    """A small folder in the place of data/sample, with a split.json as its makers write it."""
+    """A small folder in the place of data/sample, with a credits.csv that has the columns which splitting needs."""
     home = put(tmp_path / "project" / "data" / "sample", [f"photos/{i}.jpg" for i in range(20)])
-    described = [
-        sources.describe(f"{i}.jpg", (home / f"photos/{i}.jpg").read_bytes(), "skies" if i % 2 else "animals")
-        for i in range(20)
-    ]
-    split = Split(
-        "sample", home / "photos", home, tuple(described[:14]), tuple(described[14:17]), tuple(described[17:])
-    )
-    split.save()
+    lines = ["file,part,class,sha256"]
+    for i in range(20):
+        part = "train" if i < 14 else "validation" if i < 17 else "test"
+        sha256 = made_up.sha256((home / f"photos/{i}.jpg").read_bytes())
+        lines.append(f"photos/{i}.jpg,{part},{'sky' if i % 2 else 'animal'},{sha256}")
+    (home / "credits.csv").write_text("\n".join(lines))
     monkeypatch.setattr(sample, "FOLDER", home)
     return home
 
@@ -67,7 +65,7 @@ def test_the_sample_is_read_where_it_lies_and_never_written_to(own_sample, tmp_p
     before = files_in(own_sample)
     split = prepare(tmp_path, "sample", data_folder=own_sample.parent)
     assert [len(split.photos(part)) for part in PARTS] == [14, 3, 3]
-    assert {photo.label for photo in split.test} == {"animals", "skies"}
+    assert {photo.label for photo in split.test} == {"animal", "sky"}
     assert split.path_of(split.train[0]) == own_sample / "photos" / "0.jpg"
     assert split.home == own_sample.parent / "sample-made"
     assert prepare(tmp_path, "sample").home == tmp_path / "data" / "sample"
@@ -75,13 +73,21 @@ def test_the_sample_is_read_where_it_lies_and_never_written_to(own_sample, tmp_p
     assert "Sample: 14 train, 3 validation and 3 test photos" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("damage", ["photos/3.jpg", "photos/18.jpg", "split.json"])
+def test_the_sample_that_comes_with_the_project_is_the_one_that_is_prepared(tmp_path):
+    split = prepare(tmp_path, "sample")
+    assert [len(split.photos(part)) for part in PARTS] == [105, 15, 20]
+    assert len({photo.sha256 for photo in split.photos(*PARTS)}) == 140
+    assert all(split.is_there(photo) for photo in split.photos(*PARTS))
+
+
+@pytest.mark.parametrize("damage", ["photos/3.jpg", "photos/18.jpg", "credits.csv"])
 @pytest.mark.parametrize("how", ["missing", "changed"])
 def test_a_sample_that_is_not_whole_says_which_file_and_how_to_get_it_back(own_sample, tmp_path, damage, how):
     file = own_sample / damage
     data = file.read_bytes()
     file.unlink() if how == "missing" else file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(ColorlibError, match=rf"{Path(damage).name}.*git checkout data/sample"):
+    named = "19.jpg" if (damage, how) == ("credits.csv", "changed") else Path(damage).name  # whose checksum is another
+    with pytest.raises(ColorlibError, match=rf"{named}.*git checkout data/sample"):
         prepare(tmp_path, "sample")
 
 
@@ -310,6 +316,22 @@ def test_names_that_are_no_utf_8_are_split_saved_and_shown(tmp_path, capsys):
     assert prepare(tmp_path, mine) == split
 
 
+def test_a_folder_whose_own_name_is_no_utf_8_can_be_learned_from(tmp_path, capsys):
+    """TensorFlow opens no such path; the encoding of the home's name had failed in the middle of training."""
+    mine = put(tmp_path / os.fsdecode(b"caf\xe9"), [f"{i}.jpg" for i in range(30)])
+    put(mine, [os.fsdecode(b"\xff%d.jpg" % i) for i in range(2)], b"no photo")
+    split = prepare(tmp_path, mine)
+    for path in (path for part in PARTS for path in split.paths(part)):
+        path.encode()
+        assert Path(path).exists()
+    capsys.readouterr().out.encode()
+    assert prepare(tmp_path, mine) == split
+    put(mine, [os.fsdecode(b"\xfe%d.jpg" % i) for i in range(4)], b"no photo")
+    with pytest.raises(ColorlibError, match="more than a tenth") as caught:
+        prepare(tmp_path, mine)
+    str(caught.value).encode()
+
+
 def test_long_names_get_plain_copies_too(tmp_path):
     mine = put(tmp_path / "mine", [f"{i}.jpg" for i in range(30)])
     long = "ä" * 120 + ".jpg"
@@ -503,6 +525,13 @@ def test_imagenet_comes_from_its_usual_layout_and_a_share_of_each_part(tmp_path,
         5,
     ]  # 100 and round(17.5); 5 % of train are for testing
     assert {photo.label for photo in split.train} == {f"n0{i}" for i in range(4)}
+
+
+def test_a_share_that_leaves_a_part_empty_is_told(tmp_path):
+    put(tmp_path / "given", [f"{part}/n0/{i}.JPEG" for part in ("train", "val") for i in range(30)])
+    for fraction in (0.001, 0.03):
+        with pytest.raises(ColorlibError, match="given has too few photos: none that can be read is left for"):
+            prepare(tmp_path, "imagenet", mirror=str(tmp_path / "given"), fraction=fraction)
 
 
 def test_imagenet_is_never_downloaded(tmp_path):
