@@ -58,7 +58,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     read_at = home / "photos" if on_drive else folder
     listing = json.dumps([list(states), max(time for _, time in states.values())])
     made_with = {"fraction": fraction, "seed": settings.seed, "listing": hashlib.sha256(listing.encode()).hexdigest()}
-    pack = packs.place(settings, settings.data_name, fraction) if on_drive else None
+    pack = packs.path_of(settings, settings.data_name, fraction) if on_drive else None
     split = _reusable(home, read_at, made_with)
     if split is None and pack and pack.exists():
         (home / "split.json").unlink(missing_ok=True)
