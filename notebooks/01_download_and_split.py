@@ -73,21 +73,6 @@ print("checksum of the split:", split.checksum[:16])
 # neighbor's, you have the same photos in the same parts, to the last bit. The split is kept as a small file,
 # `data/<data set>/split.json`. Whoever gets that file from you gets the same photos, with the same few requests.
 #
-# How much came over the network for them?
-
-# %%
-import json
-
-report = split.home / "download.json"
-if report.exists():
-    numbers = json.loads(report.read_text())
-    for name in ("bytes_of_archives", "bytes_read", "bytes_kept"):
-        print(f"{name.replace('_', ' '):18} {numbers[name]:15,}")
-    print(f"read for each byte kept: {numbers['bytes_read'] / numbers['bytes_kept']:.2f}")
-else:
-    print("Nothing: these photos were on this machine, or in the packed file on Drive.")
-
-# %% [markdown]
 # Here are some of them:
 
 
@@ -239,8 +224,9 @@ print(f"We jump to byte {middle:,}. The next header is {start:,} bytes further, 
 # `colorlib` does the same:
 
 # %% tags=["nbval-check-output"]
-print("the same header:", tar.find_header(window) == start)
-print("the same name:", tar.parse(window[start : start + 512]).name == name)
+member = next(tar.Reader(source).members(middle, source.size))
+print("the same header:", member.offset == middle + start)
+print("the same name:", member.name == name)
 
 # %% [markdown]
 # ## A fair sample
@@ -276,16 +262,21 @@ print("paper, 3 % of each part:", [round(0.03 * n) for n in (1_803_460, 36_500, 
 # Now all of it together, on our small archive: 10 % of its photos.
 
 # %%
-journal = folder / "journal.jsonl"
-journal.unlink(missing_ok=True)
+import tempfile
+from pathlib import Path
+
+source = http.Source(folder / "photos.tar")  # a new one, for it counts what is read
 wanted = max(1, len(few) // 10)
 keep = sampling.Taken.of  # name, size and checksum of a photo are enough here
-sample = sampling.sample(source, wanted, len(few), settings.seed, keep, journal, progress=False)
+with tempfile.TemporaryDirectory() as done:  # where an interrupted sample would go on
+    sample = sampling.sample(source, wanted, len(few), settings.seed, keep, Path(done), progress=False)
+bytes_read = source.bytes_read
 
 # %%
-kept = [(photo.offset - 512, photo.offset + photo.size) for photo in sample.taken]
-found = [(c.label.split("/", 1)[1], c.start, c.stop) for c in sample.extents]
-figure = figures.archive_map(source.size, found, sample.probes, kept)
+kept = [(photo.offset - 512, photo.offset + photo.size) for photo in sample]
+extents, probes = sampling.find_classes(source, len(few), progress=False)
+bounds = [(extent.label.split("/", 1)[1], extent.start, extent.stop) for extent in extents]
+figure = figures.archive_map(source.size, bounds, probes, kept)
 figures.save(figure, "01_archive", settings)
 figure
 
@@ -295,17 +286,17 @@ figure
 # kept.
 
 # %% tags=["nbval-check-output"]
-labels = [photo.name.split("/", 1)[1].rpartition("/")[0] for photo in sample.taken]
+labels = [photo.name.split("/", 1)[1].rpartition("/")[0] for photo in sample]
 for label, number in Counter(labels).items():
     print(f"{label:12} {number:3} photos")
-print("kept exactly what was asked for:", len(sample.taken) == wanted)
+print("kept exactly what was asked for:", len(sample) == wanted)
 
 # %%
-saved = sum(photo.size for photo in sample.taken)
+saved = sum(photo.size for photo in sample)
 print(f"bytes of the archive {source.size:12,}")
-print(f"bytes read           {sample.bytes_read:12,}")
+print(f"bytes read           {bytes_read:12,}")
 print(f"bytes kept           {saved:12,}")
-print(f"read for each byte kept: {sample.bytes_read / saved:.2f}")
+print(f"read for each byte kept: {bytes_read / saved:.2f}")
 
 # %% [markdown]
 # On so small an archive the probes cost much. On Places365, a class has 71 million bytes instead of a few
@@ -422,12 +413,12 @@ exercises.check(
 
 # %%
 print(f"The split has {split.counts()}.")
-read = sample.bytes_read / source.size
+read = bytes_read / source.size
 print(f"From an archive of {len(few)} photos we took {wanted}, and read {read:.0%} of its bytes.")
 shares = {label: wanted * n / len(few) for label, n in Counter(label for label, _ in few).items()}
 off = max(abs(Counter(labels)[label] - share) for label, share in shares.items())
 print(f"No class is farther than {off:.1f} photos from its share.")
-print(f"{len(sample.probes)} probes found the classes.")
+print(f"{len(probes)} probes found the classes.")
 
 # %% [markdown]
 # Next: [02, lightness and color](02_lab_preprocessing.ipynb), where each photo becomes what the model sees.

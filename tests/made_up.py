@@ -167,10 +167,6 @@ def published_sets(bad=()) -> tuple[dict[str, bytes], dict]:
         for part, count in FLAT
     }
     train, val, test = ([*files.items()] for files in (classes, flat["val"], flat["test"]))
-    lists = class_lists(val)
-    filelist = dataclasses.replace(
-        published.FILELIST, lists=tuple((name, md5(lists[name])) for name, _ in published.FILELIST.lists)
-    )
     contents = {
         published.TRAIN_256: tar(_spoiled(train, bad)),
         published.VAL_256: tar(_spoiled(val, bad)),
@@ -184,14 +180,19 @@ def published_sets(bad=()) -> tuple[dict[str, bytes], dict]:
         )
         for archive, data in contents.items()
     }
-    packed = tar(lists)
-    filelist = dataclasses.replace(filelist, bytes=len(packed))
-    small[published.VAL_256.name] = dataclasses.replace(small[published.VAL_256.name], classes=filelist)
     recipes = {
         name: tuple((small[archive.name], shares) for archive, shares in recipe)
         for name, recipe in published.DATA_SETS.items()
     }
-    return {archive.name: data for archive, data in contents.items()} | {filelist.name: packed}, recipes
+    files = {archive.name: data for archive, data in contents.items()}
+    return files | {published.FILELIST.name: tar(class_lists(val))}, recipes
+
+
+def small_lists(packed: bytes) -> dict:
+    """What `published.FILELIST` and `published.CLASS_LISTS` are, by these names, for a small archive of lists."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        md5_of = {name: md5(archive.extractfile(name).read()) for name in published.CLASS_LISTS}
+    return {"FILELIST": dataclasses.replace(published.FILELIST, bytes=len(packed)), "CLASS_LISTS": md5_of}
 
 
 def profile(red=(0.4361, 0.2225, 0.0139), green=(0.3851, 0.7169, 0.0971), blue=(0.1431, 0.0606, 0.7141), gamma=2.2):

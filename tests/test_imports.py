@@ -14,7 +14,7 @@ ORDER = [
     ["__init__"],
     ["settings", "sources.files", "sources.tiff", "lab"],
     ["sources.http"],
-    ["sources.tar", "sources.journal", "sources.sampling", "sources.weights"],
+    ["sources.tar", "sources.sampling", "sources.weights"],
     ["sources.photos"],
     ["sources.splits", "sources.packs", "sources.published", "sources.folder", "sources.sample", "sources"],
     ["prior", "batches", "losses", "models"],

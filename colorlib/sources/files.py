@@ -1,4 +1,4 @@
-"""Files written whole or not at all: aside, verified, then put in place; and others rewritten in place.
+"""Files written whole or not at all: aside, then put in place.
 
 A disk that is full, read-only or gone becomes one clear sentence, and its free space is asked for beforehand.
 """
@@ -17,13 +17,9 @@ _DISK_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
     errno.EROFS: "the disk is read-only",
-    errno.EACCES: "there is no permission",
-    errno.EPERM: "there is no permission",
-    errno.EEXIST: "a file is in the way of a folder",
-    errno.ENOTDIR: "a file is in the way of a folder",
-    errno.ENOTCONN: "the mount has vanished (was Drive disconnected?)",
-    errno.ESTALE: "the mount has vanished",
-    errno.EIO: "the disk reports an input/output error (has its mount vanished?)",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "there is no permission"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "a file is in the way of a folder"),
+    **dict.fromkeys((errno.ENOTCONN, errno.ESTALE, errno.EIO), "the mount has vanished (was Drive disconnected?)"),
 }
 # Where Colab mounts Google Drive: a mount point without spaces, for drive.mount refuses any other.
 DRIVE = Path("/content/drive")
@@ -78,7 +74,7 @@ def require_space(folder: Path, number: int, what: str) -> None:
 
 
 @contextlib.contextmanager
-def disk_errors(place: Path | str):
+def disk_errors(path: Path | str):
     """A context in which a full disk, a read-only folder or a vanished mount becomes one clear `ColorlibError`."""
     try:
         yield
@@ -86,7 +82,7 @@ def disk_errors(place: Path | str):
         if error.errno not in _DISK_ERRORS:
             raise
         raise ColorlibError(
-            f"{place}: {_DISK_ERRORS[error.errno]}. What was finished is intact; set that right and run it again."
+            f"{path}: {_DISK_ERRORS[error.errno]}. What was finished is intact; set that right and run it again."
         ) from error
 
 

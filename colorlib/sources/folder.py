@@ -49,7 +49,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     states = [path.lstat() for path in contents.photos]  # a link may lead nowhere
     listing = json.dumps([paths, max(state.st_mtime for state in states)])
     made_with = {"fraction": fraction, "seed": settings.seed, "listing": hashlib.sha256(listing.encode()).hexdigest()}
-    pack = packs.place(settings, settings.data_name, fraction) if on_drive else None
+    pack = packs.path_of(settings, settings.data_name, fraction) if on_drive else None
     if pack and pack.exists() and not (home / "split.json").exists():
         packs.restore(pack, home, progress)
     read_at = home / "photos" if on_drive else folder

@@ -5,13 +5,15 @@ import hashlib
 import tarfile
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 from colorlib import ColorlibError
 from colorlib.settings import Settings
-from colorlib.sources import files, http, tar
-from colorlib.sources.splits import PARTS, Photo, Split, store
+from colorlib.sources import files
+from colorlib.sources.splits import PARTS, Split
 
 
-def place(settings: Settings, name: str, fraction: float) -> Path | None:
+def path_of(settings: Settings, name: str, fraction: float) -> Path | None:
     """Where the packed file of a data set is or will be; None without a folder that outlasts the session.
 
     Raises `ColorlibError` where that folder cannot be had, such as a mount that has vanished.
@@ -25,23 +27,20 @@ def place(settings: Settings, name: str, fraction: float) -> Path | None:
 
 
 def save(split: Split, pack: Path, progress: bool = True) -> None:
-    """Keep split.json and its photos as one file, in the order of the split. Written whole or not at all.
+    """Keep split.json, its photos and their plain copies as one file, split.json last: who has that has all.
 
-    Where that fails, it is said and work goes on: the photos are on this machine, only the next one has to get them
-    again.
+    Written whole or not at all. Where that fails, it is said and work goes on: the photos are on this machine, only the
+    next one has to get them again.
     """
     photos = [photo for part in PARTS for photo in split.photos(part)]
-    size = sum(photo.bytes + 1024 for photo in photos)
+    paths = [f"photos/{photo.path}" for photo in photos] + [photo.copy for photo in photos if photo.copy]
     partial = pack.with_name(f"{pack.name}.partial")  # one name: what a killed run left is written over
     try:
-        files.require_space(pack.parent, size, pack.name)
+        files.require_space(pack.parent, sum(photo.bytes + 1024 for photo in photos), pack.name)
         with files.disk_errors(pack.parent):
             with tarfile.open(partial, "w") as archive:
-                archive.add(split.home / "split.json", "split.json", filter=_bare)
-                with http.bar(total=size, desc=f"packing {pack.name}", disable=not progress) as bar:
-                    for photo in photos:
-                        archive.add(split.folder / photo.path, f"photos/{photo.path}", filter=_bare)
-                        bar.update(photo.bytes)
+                for path in tqdm([*paths, "split.json"], f"packing {pack.name}", leave=False, disable=not progress):
+                    archive.add(split.home / path, path)
             partial.replace(pack)
     except ColorlibError as error:
         with contextlib.suppress(OSError):
@@ -49,40 +48,23 @@ def save(split: Split, pack: Path, progress: bool = True) -> None:
         print(f"{pack.name} could not be kept, and another machine will have to get the photos again. {error}")
 
 
-def _bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The member without its time and owner, so that the same split gives the same file."""
-    return member.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False)
-
-
 def restore(pack: Path, home: Path, progress: bool = True) -> None:
-    """What a packed file holds, each photo verified by the split.json in it. A damaged one is told of and deleted."""
-    size, partial, missing = pack.stat().st_size, home / "split.json.partial", None
-    print(f"Unpacking {pack.name}, {size / 1e9:.2f} GB.")
-    files.require_space(home, size, pack.name)
-    try:
-        with pack.open("rb") as file, http.bar(total=size, desc=pack.name, disable=not progress) as bar:
-            for member, data in tar.members(file, pack.name):
-                bar.update(len(data))
-                if missing is None:
-                    missing = _photos_in(data, partial)
-                elif (photo := missing.get(member.name)) and hashlib.sha256(data).hexdigest() == photo.sha256:
-                    store(home, photo.path, data, pack.name)
-                    del missing[member.name]
-        if missing is None or missing:
-            raise tar.ArchiveError("photos are missing or not what its split.json says")
-    except tar.ArchiveError as error:
-        print(f"{pack.name} is damaged ({error}): what is whole is used, the rest is fetched, and it is packed again.")
-        pack.unlink()
-    if partial.exists() and not (home / "split.json").exists():
-        partial.replace(home / "split.json")
+    """Unpack split.json and its photos into `home`, each photo verified; `tarfile` writes nothing anywhere else.
 
-
-def _photos_in(split_json: bytes, partial: Path) -> dict[str, Photo]:
-    """The photos of a packed file's split.json by their names in it; kept as `partial` until they are there."""
-    files.put(partial, split_json)
-    try:
-        split = Split.load(partial)
-    except ColorlibError as error:
-        partial.unlink()
-        raise tar.ArchiveError(str(error)) from None
-    return {f"photos/{photo.path}": photo for part in PARTS for photo in split.photos(part)}
+    A damaged pack is told of and deleted, and gives no split.json.
+    """
+    print(f"Unpacking {pack.name}.")
+    files.require_space(home, pack.stat().st_size, pack.name)
+    with files.disk_errors(home):
+        try:
+            with tarfile.open(pack) as archive:
+                for member in tqdm(archive, f"unpacking {pack.name}", leave=False, disable=not progress):
+                    archive.extract(member, home, filter="data")
+            split = Split.load(home / "split.json")
+            for photo in (photo for part in PARTS for photo in split.photos(part)):
+                if hashlib.sha256((split.folder / photo.path).read_bytes()).hexdigest() != photo.sha256:
+                    raise tarfile.ReadError(f"{photo.path} is not what its split.json says")
+        except (tarfile.TarError, ColorlibError, FileNotFoundError) as error:
+            print(f"{pack.name} is damaged ({error}): the photos are fetched again, and it is packed again.")
+            pack.unlink()
+            (home / "split.json").unlink(missing_ok=True)

@@ -35,12 +35,11 @@ def keep(member, data):
     return Taken.of(member, data, left_out="" if data[:2] == b"\xff\xd8" else "no photo")
 
 
-def sample(tmp_path, number, archive=ARCHIVE, total=TOTAL, seed=1, name="journal", keep=keep, **how):
+def sample(tmp_path, number, archive=ARCHIVE, total=TOTAL, seed=1, name="done", keep=keep, **how):
     """What a sample took from a server that behaves as `how` says, and that server."""
     with Server({"a.tar": archive}, **how) as server:
         source = http.Source(server.url + "a.tar", len(archive))
-        drawn = sampling.sample(source, number, total, seed, keep, tmp_path / name, progress=False)
-        return drawn.taken, server
+        return sampling.sample(source, number, total, seed, keep, tmp_path / name, progress=False), server
 
 
 def members_of(archive):
@@ -74,7 +73,7 @@ def test_exact_in_number_and_within_one_photo_of_each_class_share(tmp_path, frac
 
 @pytest.mark.parametrize("how", ["ignored", "refused"])
 def test_a_server_without_ranges_is_refused_with_advice(tmp_path, how):
-    with pytest.raises(ColorlibError, match=r"ignores byte ranges.*all 0\.01 GB.*`mirror`"):
+    with pytest.raises(ColorlibError, match=r"ignores byte ranges: all 0\.01 GB.*`mirror`"):
         sample(tmp_path, 10, ranges=how)
 
 
@@ -119,7 +118,7 @@ def test_several_stretches_of_each_class(tmp_path):
 
 
 @pytest.mark.parametrize("order", ["shuffled", "flat"])
-def test_an_archive_that_is_not_in_class_order(tmp_path, capsys, order):
+def test_an_archive_that_is_not_in_class_order(tmp_path, order):
     names = list(FILES)
     random.Random(0).shuffle(names)
     files = {name if order == "shuffled" else f"test_256/{i:08}.jpg": FILES[name] for i, name in enumerate(names)}
@@ -127,7 +126,6 @@ def test_an_archive_that_is_not_in_class_order(tmp_path, capsys, order):
     taken, _ = sample(tmp_path, 200, archive=archive)
     assert len(taken) == 200
     assert_true_members(taken, archive)
-    assert ("not in the order of its classes" in capsys.readouterr().out) == (order == "shuffled")
     starts = [photo.offset / len(archive) for photo in taken]
     assert all(any(i / 4 <= start < (i + 1) / 4 for start in starts) for i in range(4))  # from all over it
 
@@ -157,7 +155,7 @@ def test_a_header_that_comes_damaged_is_told_and_the_next_run_takes_the_same_pho
     def fault(number, name, start, stop):
         return {"flip": second} if stop - start > 4000 and start < second < stop else None
 
-    with pytest.raises(tar.ArchiveError, match=r"a\.tar is damaged: no tar header at byte .*Run it again"):
+    with pytest.raises(tar.ArchiveError, match=r"a\.tar has no tar header at byte .*Run it again"):
         sample(tmp_path, 300, name="faulty", fault=fault)
     assert sample(tmp_path, 300, name="faulty")[0] == expected
 
@@ -200,15 +198,14 @@ def stopping(after):
 
 def test_an_interruption_at_any_photo_ends_in_the_same_photos_and_reads_little_twice(tmp_path):
     expected, clean = sample(tmp_path, 80, name="clean")
-    sent = 0
+    sent, drawn = 0, None
     for limit in (0, 3, 20, 50, 79, 999):
         with Server({"a.tar": ARCHIVE}) as server, contextlib.suppress(Stop):
             source = http.Source(server.url + "a.tar", len(ARCHIVE))
-            drawn = sampling.sample(source, 80, TOTAL, 1, stopping(limit), tmp_path / "journal", progress=False)
+            drawn = sampling.sample(source, 80, TOTAL, 1, stopping(limit), tmp_path / "done", progress=False)
         sent += server.sent
-    assert drawn.taken == expected
+    assert drawn == expected
     assert sent < 2 * clean.sent
-    assert clean.sent <= drawn.bytes_read <= sent  # of all runs; what came last before a stop is not written down
 
 
 @pytest.mark.parametrize("step", [40, 100])
@@ -218,21 +215,21 @@ def test_all_photos_of_an_archive_interrupted_again_and_again(tmp_path, step):
     drawn = None
     for _ in range(total):
         with contextlib.suppress(Stop):
-            drawn = sampling.sample(source, total, total, 1, stopping(step), tmp_path / "journal", progress=False)
+            drawn = sampling.sample(source, total, total, 1, stopping(step), tmp_path / "done", progress=False)
             break
-    assert [photo.name for photo in drawn.taken] == list(files)
+    assert [photo.name for photo in drawn] == list(files)
 
 
-def test_a_torn_journal_loses_its_last_line_only(tmp_path):
+def test_what_a_power_cut_left_empty_is_done_again(tmp_path):
     expected, _ = sample(tmp_path, 50)
-    lines = (tmp_path / "journal").read_bytes()
-    (tmp_path / "journal").write_bytes(lines[: len(lines) * 2 // 3])
-    assert sample(tmp_path, 50)[0] == expected
-    (tmp_path / "journal").write_bytes(b"{no journal at all\n")
+    done = sorted((tmp_path / "done").iterdir())
+    assert len(done) > 20
+    for path in done[::2]:
+        path.write_bytes(b"")
     assert sample(tmp_path, 50)[0] == expected
 
 
-def test_a_finished_journal_needs_no_more_photos(tmp_path):
+def test_a_finished_sample_needs_no_more_photos(tmp_path):
     expected, _ = sample(tmp_path, 50)
     taken, server = sample(tmp_path, 50)
     assert taken == expected
@@ -240,7 +237,7 @@ def test_a_finished_journal_needs_no_more_photos(tmp_path):
 
 
 def test_too_few_photos_are_an_error(tmp_path):
-    with pytest.raises(ColorlibError, match=r"a\.tar gave .* instead of 5,000"):
+    with pytest.raises(ColorlibError, match=r"a\.tar has 2,\d\d\d photos that can be read, not 5,000"):
         sample(tmp_path, 5000, total=6000)
 
 
@@ -277,15 +274,6 @@ def test_all_photos_of_an_archive_do_not_come_in_one_piece(tmp_path):
         sampling.refetch(source, wanted, lambda photo, data: came.update({photo.path: data}), progress=False)
         assert max(stop - start for _, start, stop in server.log) < len(ARCHIVE) / 10
     assert came == FILES
-
-
-def test_a_photo_that_is_not_the_one_named_is_refused(tmp_path):
-    wrong = Known("data_256/a/x.jpg", 1000, "0" * 64, 512)
-    with (
-        Server({"a.tar": ARCHIVE}) as server,
-        pytest.raises(ColorlibError, match=r"x\.jpg is not what"),
-    ):
-        sampling.refetch(http.Source(server.url + "a.tar"), [wrong], print, progress=False)
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 100, 12_345])
