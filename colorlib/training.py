@@ -20,8 +20,10 @@ from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
 from colorlib.runs.checkpoint import State
 from colorlib.runs.identity import identity_of
-from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot
+from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variables_of
 from colorlib.settings import MODELS, Settings, check_choice
+
+TIMED_STEPS = 20  # after which the time that is left is told
 
 
 def train(
@@ -50,26 +52,24 @@ def train(
     split = split or sources.prepare(settings, progress)
     if not split.train or not split.validation:
         raise ColorlibError("Training needs photos to learn from and photos to validate with: this split lacks one.")
-    if model != "rebalanced" or loss is not None:
-        prior = None
-    elif prior is None:
-        prior = prior_module.prepare(split, settings, progress)
+    weighted = model == "rebalanced" and loss is None
+    prior = (prior or prior_module.prepare(split, settings, progress)) if weighted else None
     with run.locked():
+        run = runs.Run(settings, run.name, model)  # as it stands by now
         try:
             _train(run, settings, split, prior, loss, progress)
         except tf.errors.ResourceExhaustedError as error:
             size, batch, fewer = settings.image_size, settings.batch_size, max(1, settings.batch_size // 2)
             raise ColorlibError(
                 f"A batch of {batch} photos of {size} x {size} pixels does not fit in memory. Lower batch_size "
-                f"(--batch-size {fewer}, COLORLIB_BATCH_SIZE={fewer}), or take --form fast (COLORLIB_FORM) or, on a "
-                "GPU, --dtype mixed_float16 (COLORLIB_DTYPE). That is another training: choose another results folder "
-                "for it (--results, COLORLIB_RESULTS)."
+                f"(--batch-size {fewer}, COLORLIB_BATCH_SIZE={fewer}), or take --form fast or, on a GPU, --dtype "
+                "mixed_float16. That is another training, for another results folder (--results, COLORLIB_RESULTS)."
             ) from error
     return runs.Run(settings, run.name, model)
 
 
 def _train(run, settings, split, prior, loss, progress):
-    strategy = _strategy(settings)
+    strategy = _strategy(settings.distribute)
     replicas = strategy.num_replicas_in_sync
     identity = identity_of(run.model_name, settings, split.checksum, prior, loss, replicas)
     run.refuse_other(identity)
@@ -79,22 +79,20 @@ def _train(run, settings, split, prior, loss, progress):
     steps = state.steps_per_epoch = batches.steps_per_epoch(split, settings)
     if newest is None and (line := former_run(settings, run.name)):
         tqdm.write(line)
-    tqdm.write(f"{run.name}: {_beginning(run, newest, state, settings, replicas)}")
-    with Keeper(run, state, newest) as keeper:
-        if state.finished:
-            return
-        _make_deterministic(settings.seed)
+    tqdm.write(f"{run.name}: {_beginning(run, newest, state, settings)}")
+    keeper = Keeper(run, state, newest)
+    if not state.finished:
+        keras.utils.set_random_seed(settings.seed)
+        if not tf.config.list_physical_devices("GPU"):  # on a GPU slow, and not there for every operation
+            tf.config.experimental.enable_op_determinism()
         with strategy.scope():
             network = runs.build(run.model_name, settings)
             learning_rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
             loss = loss or losses.for_model(run.model_name, prior)
             network.compile(keras.optimizers.Adam(learning_rate), loss, metrics=(metrics := losses.metrics()))
             network.optimizer.build(network.trainable_variables)
-        beside = _beside(network, metrics)
-        if newest:
-            restore(network, newest.arrays, run.name, beside)
-        stopper = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=settings.patience)
-        bookkeeper = _Bookkeeper(keeper, split, settings, beside, stopper, progress)
+        metrics = [network.metrics[0], *metrics]  # the first is the loss
+        bookkeeper = _Bookkeeper(keeper, split, settings, network, metrics, newest and newest.arrays, progress)
         del newest  # its arrays
         while state.step < settings.epochs * steps and not state.stopped:
             epoch, done = divmod(state.step, steps)
@@ -106,23 +104,24 @@ def _train(run, settings, split, prior, loss, progress):
                     epochs=epoch + 1 if done else settings.epochs,
                     steps_per_epoch=steps - done,
                     validation_data=batches.evaluation(split, "validation", settings),
-                    callbacks=[stopper, bookkeeper],
+                    callbacks=[bookkeeper],
                     shuffle=False,  # the batches come shuffled
                     verbose=0,
                 )
-        bookkeeper.finish(network)
+        bookkeeper.finish()
+    keeper.close()
 
 
-def _beginning(run, newest, state, settings, replicas):
+def _beginning(run, newest, state, settings):
     """Where a training begins, in one line."""
-    epochs, steps = settings.epochs, state.steps_per_epoch
     if newest is None:
-        each = f" of {settings.batch_size // replicas} photos for each of {replicas} devices" if replicas > 1 else ""
-        return f"a fresh start, {epochs} epochs of {steps} steps{each}."
-    when = f"{ago(state)}{run.where(newest.path)}"
-    if not state.finished:
-        return f"resumed before {_position(state)}, from the checkpoint saved {when}."
-    return f"finished, saved {when}: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
+        return (
+            f"a fresh start, {settings.epochs} epochs of {state.steps_per_epoch} steps of {settings.batch_size} photos."
+        )
+    saved = f"saved {ago(state)}{run.where(newest.path)}"
+    if state.finished:
+        return f"finished, {saved}: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
+    return f"resumed before {_position(state)}, from the checkpoint {saved}."
 
 
 def _position(state):
@@ -131,53 +130,41 @@ def _position(state):
     return f"epoch {epoch + 1}, step {step + 1} of {state.steps_per_epoch}"
 
 
-def _beside(network, metrics):
-    """What training changes beside the compiled model, by name: the optimizer, and the epoch's sums."""
-    variables = {f"optimizer/{i}": variable for i, variable in enumerate(network.optimizer.variables)}
-    for metric in (network.metrics[0], *metrics):  # the first is the loss
-        variables |= {f"sums/{metric.name}/{i}": variable for i, variable in enumerate(metric.variables)}
-    return variables
-
-
 class _Bookkeeper(keras.callbacks.Callback):
-    """Keeps the books of `fit`: state and checkpoints, early stopping's memory, history, progress.
+    """Keeps the books of `fit`: state and checkpoints, early stopping, history, progress.
 
-    It comes after `stopper` in the list of callbacks, whose memory it restores and records.
+    arrays: of the checkpoint to go on from; None for a fresh start.
     """
 
-    def __init__(self, keeper, split, settings, beside, stopper, progress):
+    def __init__(self, keeper, split, settings, network, metrics, arrays, progress):
         super().__init__()
         self.keeper, self.state, self.name = keeper, keeper.state, keeper.run.name
-        self.split, self.settings, self.beside, self.stopper = split, settings, beside, stopper
+        self.split, self.settings, self.metrics, self.arrays = split, settings, metrics, arrays
+        self.variables = variables_of(network)  # all that training changes
+        self.variables |= {f"optimizer/{i}": variable for i, variable in enumerate(network.optimizer.variables)}
+        for metric in metrics:
+            self.variables |= {f"sums/{metric.name}/{i}": variable for i, variable in enumerate(metric.variables)}
         self.steps, self.progress = self.state.steps_per_epoch, progress
         self.last_save = time.monotonic()
-        self.sums = ()  # of the interrupted epoch, each with its value
-        total, done = settings.epochs * self.steps, self.state.step
-        self.bar = tqdm(total=total, initial=done, desc=self.name, unit="step", disable=not progress)
-
-    def on_train_begin(self, logs=None):
-        self.stopper.wait, self.stopper.best = self.state.wait, self.state.best
-        sums = [variable for name, variable in self.beside.items() if name.startswith("sums/")]
-        interrupted = bool(self.state.step % self.steps)
-        self.sums = [(variable, keras.ops.convert_to_numpy(variable) * interrupted) for variable in sums]
+        total, self.first = settings.epochs * self.steps, self.state.step
+        self.bar = tqdm(total=total, initial=self.first, desc=self.name, unit="step", disable=not progress)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begin = time.perf_counter() - self.state.seconds
-        # Keras has just set some of them to zero, but not those of metrics that have yet to see their first batch.
-        for variable, value in self.sums:
-            variable.assign(value)
-        self.sums = ()
+        if self.arrays:  # not before: Keras has just set the sums of an interrupted epoch to zero
+            restore(self.variables, self.arrays, self.name)
+            self.arrays = None
 
     def on_train_batch_end(self, batch, logs=None):
         state = self.state
         if not math.isfinite(logs["loss"]):
-            photos = [Path(path).name for path in batches.paths_of_step(self.split, self.settings, state.step)]
-            shown = ", ".join(photos[:8]) + (f" and {len(photos) - 8} more" if len(photos) > 8 else "")
-            self._stop_at_nan(
-                f"The loss is not a number at step {state.step + 1} ({_position(state)}), with photos {shown}"
-            )
+            photos = ", ".join(Path(path).name for path in batches.paths_of_step(self.split, self.settings, state.step))
+            self._stop_at_nan(f"The loss is not a number at step {state.step + 1} ({_position(state)}), with {photos}")
         state.step += 1
         self.bar.update()
+        if self.progress and state.step == self.first + TIMED_STEPS:
+            minutes = (self.bar.total - state.step) / (self.bar.format_dict["rate"] or math.inf) / 60
+            tqdm.write(f"{self.name}: about {minutes:.1f} minutes to go, at the most.")
         if state.step % self.steps and self._is_due():  # the epoch's end has a checkpoint of its own
             state.seconds = time.perf_counter() - self.begin
             self._save()
@@ -189,43 +176,42 @@ class _Bookkeeper(keras.callbacks.Callback):
         state = self.state
         if not math.isfinite(logs["val_loss"]):
             self._stop_at_nan(f"The validation loss is not a number after epoch {epoch + 1}")
-        metrics = dict.fromkeys(name.split("/")[1] for name in self.beside if name.startswith("sums/"))
-        names = [f"{prefix}{name}" for name in metrics for prefix in ("", "val_")]
+        names = [f"{prefix}{metric.name}" for metric in self.metrics for prefix in ("", "val_")]
         row = {"epoch": epoch + 1, **{name: float(logs[name]) for name in names}}
-        row["learning_rate"] = float(self.model.optimizer.learning_rate)
-        row["steps"], row["seconds"] = self.steps, round(time.perf_counter() - self.begin, 3)
+        row |= {"learning_rate": float(self.model.optimizer.learning_rate), "steps": self.steps}
+        row["seconds"] = round(time.perf_counter() - self.begin, 3)
         row["photos_per_second"] = round(len(self.split.train) / self.trained, 3)
         state.history.append(row)
-        is_best = state.best is None or self.stopper.best < state.best
-        state.best_epoch = epoch + 1 if is_best else state.best_epoch
-        state.best, state.wait, state.stopped = self.stopper.best, self.stopper.wait, self.model.stop_training
+        is_best = state.best is None or row["val_loss"] < state.best
+        if is_best:
+            state.best, state.best_epoch, state.wait = row["val_loss"], epoch + 1, 0
+        else:
+            state.wait += 1
+        state.stopped = self.model.stop_training = state.wait >= max(1, self.settings.patience)
         state.seconds = 0.0
+        for metric in self.metrics:
+            metric.reset_state()
         self._save(is_best)
         if self.progress:
-            best = ", the best so far" if is_best else ""
+            best = ", the best so far" if is_best else f", stopped early after {state.wait} worse" * state.stopped
             tqdm.write(
                 f"epoch {epoch + 1}/{self.settings.epochs}: loss {row['loss']:.5f}, validation {row['val_loss']:.5f}"
                 f"{best}; {row['seconds']:.1f} s, {row['photos_per_second']:.1f} photos/s"
             )
-        if state.stopped:
-            tqdm.write(f"{self.name}: stopped early, {state.wait} epochs without a better validation loss.")
 
-    def finish(self, network):
-        """The best weights into the model, and all of it into the last checkpoint."""
+    def finish(self):
+        """The last checkpoint: the model's variables are those of the best epoch."""
         self.bar.close()
-        restore(network, snapshot(network) | self.keeper.best, self.name)
         self.state.finished = True
-        if not self.keeper.save(snapshot(network, self.beside), is_best=True):
-            raise ColorlibError(
-                f"{self.name} is trained, but its last checkpoint could not be written. "
-                "Make room on the disk and train again: it goes on from the one before."
-            )
+        if not self.keeper.save(snapshot(self.variables) | self.keeper.best, is_best=True):
+            text = "is trained, but its last checkpoint could not be written. Make room on the disk and train again."
+            raise ColorlibError(f"{self.name} {text}")
 
     def _is_due(self):
         return time.monotonic() - self.last_save >= 60 * self.settings.checkpoint_minutes
 
     def _save(self, is_best=False):
-        self.keeper.save(snapshot(self.model, self.beside), is_best)
+        self.keeper.save(snapshot(self.variables), is_best)
         self.last_save = time.monotonic()
 
     def _stop_at_nan(self, what):
@@ -233,30 +219,21 @@ class _Bookkeeper(keras.callbacks.Callback):
         self.bar.close()
         best = self.state.best_epoch
         kept = f" The best epoch, {best}, is kept: the run's model has its weights." if best else ""
-        half = " Or float16 is too narrow: take --dtype float32." if self.settings.dtype == "mixed_float16" else ""
         raise ColorlibError(
             f"{what}. Training stops, for from here it would be in vain. Most often the learning rate, "
             f"{self.settings.learning_rate:g}, is too high: lower it (--learning-rate, COLORLIB_LEARNING_RATE), and "
-            f"start afresh in another results folder (--results, COLORLIB_RESULTS). If it happens at any rate, look at "
-            f"the photos.{half}{kept}"
+            "start afresh in another results folder (--results, COLORLIB_RESULTS). If it happens at any rate, look at "
+            f"the photos, and take --dtype float32.{kept}"
         )
 
 
-def _strategy(settings):
-    """All GPUs of this machine (or all logical CPUs, where there is none) under "mirrored", otherwise one device."""
-    return _mirrored() if settings.distribute == "mirrored" else tf.distribute.get_strategy()
-
-
 @functools.cache  # a second strategy in one process would number its exchanges between devices as the first did
-def _mirrored():
+def _strategy(distribute):
+    """All GPUs of this machine (or all logical CPUs, where there is none) under "mirrored", otherwise one device."""
+    if distribute != "mirrored":
+        return tf.distribute.get_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-def _make_deterministic(seed):
-    keras.utils.set_random_seed(seed)
-    if not tf.config.list_physical_devices("GPU"):  # on a GPU slow, and not there for every operation
-        tf.config.experimental.enable_op_determinism()
 
 
 def _as_recorded(settings):

@@ -88,7 +88,7 @@ from colorlib import batches, losses, runs, training
 folder = Path(sys.argv[2])
 split = tiny_run.make_split(folder, train=16)
 chosen = tiny_run.make_settings(folder, distribute="mirrored", batch_size=4, epochs=1)
-strategy = training._strategy(chosen)
+strategy = training._strategy(chosen.distribute)
 both = chosen.replace(batch_size=8)
 told = {"replicas": strategy.num_replicas_in_sync}
 
@@ -197,7 +197,7 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
         wait_until(lambda: is_whole(drive / "runs" / model / "checkpoint-b.npz"), child)
 
     capsys.readouterr()
-    with pytest.raises(ColorlibError, match=rf"already being trained here \(by process {child.pid}\)"):
+    with pytest.raises(ColorlibError, match="already being trained here, by another notebook or program"):
         train(model, chosen, photos)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -208,6 +208,7 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
     for moment in moments:
         with tiny_run.interrupting(*moment, killed), pytest.raises(Killed):
             train(model, chosen, photos)
+        run = runs.Run(chosen, model)
         assert run.newest().state.step >= before
         before = run.newest().state.step
     train(model, chosen, photos)
@@ -215,8 +216,8 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
     assert said.count(f"{model}: resumed before epoch") == len(moments) + 1
     assert re.search(r"resumed before epoch \d, step \d of 5, from the checkpoint saved \d+:\d\d:\d\d ago", said)
     assert ("in " in said and "drive" in said) == bool(drive)
-    assert tiny_run.differences(tiny_run.ending(whole[model]), tiny_run.ending(run)) == []
     run = runs.Run(chosen, model)
+    assert tiny_run.differences(tiny_run.ending(whole[model]), tiny_run.ending(run)) == []
     assert run.state == "finished"
     if drive:
         assert run.newest().data in [path.read_bytes() for path in (drive / "runs" / model).glob("checkpoint-*")]
@@ -328,6 +329,16 @@ def test_a_validation_loss_that_is_not_a_number_is_never_the_best(photos, tmp_pa
         run.build_model()
 
 
+def test_how_long_it_takes_is_told_after_some_steps(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(training, "TIMED_STEPS", 4)
+    chosen = photos.settings.replace(results_folder=tmp_path)
+    for moment, told in ((("step", 6), 1), (("step", 3), 0), (("step", 5), 1)):  # from step 6, and from step 8
+        with tiny_run.interrupting(*moment, killed), pytest.raises(Killed):
+            training.train("baseline", chosen, photos.split)
+        said = capsys.readouterr().out
+        assert len(re.findall(r"^baseline: about \d+\.\d minutes to go, at the most\.$", said, re.MULTILINE)) == told
+
+
 def test_memory_that_does_not_suffice(photos, tmp_path, monkeypatch):
     def fit(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -390,7 +401,7 @@ def test_a_run_of_an_earlier_version_is_named_when_a_training_begins(photos, tmp
         train("baseline", photos.settings.replace(results_folder=tmp_path), photos)
     assert capsys.readouterr().out.splitlines()[:2] == [
         "baseline: an earlier one",
-        "baseline: a fresh start, 3 epochs of 5 steps.",
+        "baseline: a fresh start, 3 epochs of 5 steps of 4 photos.",
     ]
 
 
@@ -403,4 +414,4 @@ def test_two_devices(children):
     assert len(set(told["photos"])) == 16 and sorted(told["photos"]) == sorted(told["plain"])
     assert told["largest"] > 1e-3 and told["different"] < 1e-5 * told["largest"] + 1e-8
     assert [row["steps"] for row in told["history"]] == [2]
-    assert "a fresh start, 1 epochs of 2 steps of 4 photos for each of 2 devices." in said
+    assert "a fresh start, 1 epochs of 2 steps of 8 photos." in said

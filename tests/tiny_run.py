@@ -37,7 +37,7 @@ def make_settings(folder, **changes):
     fields = {
         **{"data_folder": folder / "data", "results_folder": folder / "results", "form": "fast"},
         **{"backbone": "mobilenet", "efficientnet": "mobilenet", "dropout": 0.3, "image_size": 32, "batch_size": 4},
-        **{"epochs": 3, "patience": 2},
+        **{"epochs": 3, "patience": 2, "weights": "none"},
     }
     return settings.load("sample", **fields | changes)
 

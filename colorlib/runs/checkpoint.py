@@ -7,14 +7,13 @@ Why not `tf.train.Checkpoint`, whose own checksums notice the same damage? Its c
 makes new ones and deletes the old, which Drive moves to its trash; two that are rewritten in place can be torn apart
 from each other. Its restoring names no difference between two trainings, and state and history would need a third file
 in step with them. One .npz is one file to write, verify and copy. Keras' `BackupAndRestore` forgets the history, the
-patience and dropout's seeds; `fit`, `EarlyStopping` and the callbacks' hooks are Keras' in `training`.
+patience and dropout's seeds.
 """
 
 import dataclasses
 import hashlib
 import io
 import json
-import os
 import time
 from pathlib import Path
 
@@ -24,16 +23,13 @@ from tqdm.auto import tqdm
 from colorlib import ColorlibError
 from colorlib.sources import files
 
-DIGEST = 32
+DIGEST = 32  # bytes
 BEST = "best/"  # before the names of the best epoch's variables, where they are not the current ones
+MODEL = "model/"  # before those of the model, beside the optimizer's and the epoch's sums
 
 
 class Unusable(ColorlibError):
-    """A file holds no checkpoint that can be used: it is torn, empty, or has a flipped bit."""
-
-
-class OtherVersion(Unusable):
-    """A file is whole, but its state has fields that this version does not know, or lacks some."""
+    """A file holds no checkpoint that can be used: it is torn, empty, damaged, or of another version of colorlib."""
 
 
 @dataclasses.dataclass
@@ -66,66 +62,67 @@ class Checkpoint:
     path: Path
     data: bytes
     state: State
-    arrays: dict[str, np.ndarray]
-
-    @property
-    def best_arrays(self) -> dict[str, np.ndarray]:
-        """The same variables, the model's as they were after its best epoch."""
-        kept = {name.removeprefix(BEST): array for name, array in self.arrays.items() if name.startswith(BEST)}
-        return self.arrays | kept
+    arrays: dict[str, np.ndarray]  # all that training changes, as it was at `state.step`
+    best: dict[str, np.ndarray]  # the model's variables after the best epoch
 
 
 class Slots:
-    """The two files of a folder that hold a run's last two checkpoints, written in turn: never the newest whole one.
+    """The two files of a folder that hold a run's last two checkpoints, written in turn: never the newest good one.
 
-    in_place: they are rewritten, never renamed over, which Drive would move to its trash. Before the first write both
-    are looked at, and what cannot be read is set aside by renaming; only what an end in the middle of rewriting has
-    torn is written over.
+    They are looked at once, without reading all of them. What could not be read then is set aside by renaming before
+    its place is written to, and stays.
+
+    in_place: they are rewritten, never renamed over, which Google Drive would move to its trash; the constructor then
+    raises OSError where one cannot be read now, for it may be the newest.
     """
 
     NAMES = ("checkpoint-a.npz", "checkpoint-b.npz")
 
     def __init__(self, folder: Path, in_place: bool = False):
         self.folder, self.in_place = folder, in_place
-        self._newest = None  # (name, state) of the newest whole one, ("", None) where there is none; None: unknown
+        self.paths = [folder / name for name in self.NAMES]
+        self.states: dict[Path, State] = {}
+        self.errors: dict[Path, Exception] = {}  # why a file that is there is of no use
+        for path in self.paths:
+            try:
+                self.states[path] = peek(path)
+            except FileNotFoundError:
+                pass
+            except (OSError, Unusable) as error:
+                if in_place and isinstance(error, OSError):
+                    raise
+                self.errors[path] = error
 
-    def newest(self) -> State | None:
-        """The state in the newest whole one. Raises OSError where what is rewritten in place cannot be read now."""
-        if self._newest is None:
-            readable = [(name, state) for name in self.NAMES if (state := self._state_or_aside(self.folder / name))]
-            self._newest = max(readable, key=lambda pair: pair[1].progress, default=("", None))
-        return self._newest[1]
+    @property
+    def newest(self) -> Path | None:
+        """The one furthest on."""
+        return max(self.states, key=lambda path: self.states[path].progress, default=None)
 
     def put(self, state: State, data: bytes) -> None:
         """Write a checkpoint, and read it again. Raises OSError or `Unusable`; the newest one before is intact then."""
-        self.newest()
-        name = self.NAMES[self._newest[0] == self.NAMES[0]]
-        (rewrite if self.in_place else files.write_whole)(self.folder / name, data)
-        verify((self.folder / name).read_bytes())
-        self._newest = name, dataclasses.replace(state)
+        path = self.paths[self.newest == self.paths[0]]
+        if path in self.errors:
+            aside = path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
+            tqdm.write(f"{path.parent.name}: {path.name} is set aside as {aside.name}, and stays.")
+            del self.errors[path]
+        (rewrite if self.in_place else files.write_whole)(path, data)
+        verify(path.read_bytes())
+        self.states[path] = dataclasses.replace(state)
 
-    def _state_or_aside(self, path):
+
+rewrite = Path.write_bytes  # into the same file: one that ends in the middle of it leaves it torn
+
+
+def newest_whole(folders: list[Slots]) -> Checkpoint | None:
+    """The checkpoint furthest on that is whole, of equal ones the first; what is not joins the errors of its folder."""
+    files_there = [(slots, path) for slots in folders for path in slots.states]
+    for slots, path in sorted(files_there, key=lambda file: file[0].states[file[1]].progress, reverse=True):
         try:
-            return read(path).state
-        except FileNotFoundError:
-            return None
+            return read(path)
         except (OSError, Unusable) as error:
-            if not self.in_place or isinstance(error, OtherVersion):
-                aside = path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
-                tqdm.write(f"{self.folder.name}: {path.name} is set aside as {aside.name}, and stays.")
-            elif isinstance(error, OSError):
-                raise
-            return None
-
-
-def rewrite(path: Path, data: bytes) -> None:
-    """Write over a file in place. Raises OSError; the file is torn then."""
-    path.touch()
-    with path.open("r+b") as file:
-        file.write(data)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+            slots.errors[path] = error
+            del slots.states[path]
+    return None
 
 
 def pack(state: State, arrays: dict) -> bytes:
@@ -146,28 +143,27 @@ def read(path: Path) -> Checkpoint:
     """A checkpoint, verified. Raises `Unusable` or OSError."""
     data = path.read_bytes()
     verify(data)
-    return Checkpoint(path, data, *_contents(io.BytesIO(data)))
+    state = peek(io.BytesIO(data))
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files if name != "meta"}
+    of_best = {name.removeprefix(BEST): arrays.pop(name) for name in list(arrays) if name.startswith(BEST)}
+    return Checkpoint(path, data, state, arrays, of_best or of_model(arrays))
 
 
-def peek(path: Path) -> State:
+def peek(file: Path | io.BytesIO) -> State:
     """The state in a file, without reading or verifying the rest. Raises `Unusable` or OSError."""
-    with path.open("rb") as file:
-        return _contents(file, arrays=False)[0]
-
-
-def _contents(file, arrays=True):
     try:
         with np.load(file, allow_pickle=False) as archive:
-            meta = json.loads(archive["meta"].tobytes())
-            values = {name: archive[name] for name in archive.files if arrays and name != "meta"}
+            return State(**json.loads(archive["meta"].tobytes()))
     except OSError:
         raise
     except Exception as error:  # zip, zlib, NumPy and JSON each raise their own
-        raise Unusable("it is torn, or no checkpoint") from error
-    try:
-        return State(**meta), values
-    except TypeError as error:
-        raise OtherVersion("another version of colorlib wrote it") from error
+        raise Unusable("it is torn, no checkpoint, or of another version of colorlib") from error
+
+
+def of_model(arrays: dict) -> dict:
+    """Those of a checkpoint's arrays that are the model's."""
+    return {name: array for name, array in arrays.items() if name.startswith(MODEL)}
 
 
 def reason(error: Exception) -> str:

@@ -1,8 +1,6 @@
 """Copies of a run's checkpoints in a second folder that outlasts the session, such as Google Drive."""
 
 import dataclasses
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,8 +8,6 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.runs.checkpoint import Slots, State, reason
-
-RETRY_SECONDS = 20.0  # between two tries, once training is over; before that, each checkpoint is one
 
 
 class Copier:
@@ -25,77 +21,55 @@ class Copier:
     is ever raised.
     """
 
-    _writing = threading.Lock()  # an interrupted training's last copy may still be under way when the next one begins
+    # One for all of them: an interrupted training's last copy may still be under way when the next one begins.
+    _thread = ThreadPoolExecutor(1)
 
     def __init__(self, folder: Path):
-        self.folder, self.root, self.name = folder, folder.parents[1], folder.name
-        self._latest = self._copied = None  # (state, bytes) of checkpoints
-        self._slots = Slots(folder, in_place=True)
+        self.folder, self._home = folder, shown(folder.parents[1])
+        self._latest = self._slots = None
         self._failure = ""
-        self._pool = ThreadPoolExecutor(1)
 
     def offer(self, state: State, data: bytes) -> None:
         """Have this checkpoint copied, in place of an earlier one that is still waiting. Returns at once."""
         self._latest = (dataclasses.replace(state), data)
-        self._pool.submit(self._catch_up)
+        self._thread.submit(self._catch_up)
 
-    def close(self, seconds: float) -> bool:
-        """Nothing more will be offered: try to copy the last, at most so long. Tells whether it is in its folder."""
-        end = time.monotonic() + seconds
+    def finish(self, seconds: float) -> None:
+        """Try the last checkpoint once more, at most so long, and say so if it is not in its folder then."""
         try:
-            while not self._pool.submit(self._catch_up).result(end - time.monotonic()):
-                time.sleep(max(0, min(RETRY_SECONDS, end - time.monotonic())))
-            return True
+            copied = self._thread.submit(self._catch_up).result(seconds)
         except TimeoutError:
-            return False
-        finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            copied = False
+        if not copied:
+            advice = f"See that {self._home} can be reached and has room, then train again: only the copy is made."
+            self._say(f"the last checkpoint is NOT in {self._home}, and may be lost with this session. {advice}")
 
     def _catch_up(self):
-        """Copy the latest checkpoint unless it is copied. Tells whether that went well."""
-        latest, failure = self._latest, ""
-        if latest is self._copied:
-            return True
+        """Copy the latest checkpoint unless it is copied. Tells whether it is."""
         try:
-            with self._writing:
-                self._copy(*latest)
-            self._copied = latest
+            self._copy(*self._latest)
+            failure = ""
         except Exception as error:  # whatever it is: training goes on, and the copy is tried again
-            self._slots, failure = Slots(self.folder, in_place=True), reason(error)
-        if failure and failure != self._failure:
-            text = f"copying to {shown(self.root)} fails: {failure}. Training goes on; it is tried again."
-            tqdm.write(f"{self.name}: {text}")
-        elif self._failure and not failure:
-            tqdm.write(f"{self.name}: the copy in {shown(self.root)} has caught up.")
+            failure = reason(error)
+        if failure != self._failure:
+            failing = f"copying to {self._home} fails: {failure}. Training goes on; it is tried again."
+            self._say(failing if failure else f"the copy in {self._home} has caught up.")
         self._failure = failure
         return not failure
 
     def _copy(self, state, data):
-        if why := out_of_reach(self.root):
-            raise ColorlibError(why)
         for folder in (self.folder.parent, self.folder):  # and not the folder above: it is a mount
             folder.mkdir(exist_ok=True)
-        if copied := self._slots.newest():  # perhaps out of reach when this training began: nothing further on is lost
-            if copied.identity != state.identity:
-                raise ColorlibError("it holds a training with other settings, which is left alone")
-            if copied.progress > state.progress:
-                raise ColorlibError(
-                    f"it holds this training at step {copied.step}, further on than this one at step {state.step}. "
-                    "It is left alone until it is passed; to go on from there, stop and start again"
-                )
-        if not copied or copied.saved != state.saved:
+        self._slots = self._slots or Slots(self.folder, in_place=True)
+        copied = self._slots.states.get(self._slots.newest)
+        if copied and (copied.identity != state.identity or copied.progress > state.progress):
+            other = "with other settings" if copied.identity != state.identity else f"further on, at step {copied.step}"
+            raise ColorlibError(f"it holds a training {other}, which is left alone. To go on from it, start again")
+        if copied is None or copied.saved != state.saved:
             self._slots.put(state, data)
 
-
-def out_of_reach(folder: Path) -> str:
-    """Why a folder cannot be read, "" where it can: Drive is not mounted, or its mount was dropped (errno 107)."""
-    try:
-        next(folder.iterdir(), None)
-    except FileNotFoundError:
-        return "it is not there (is it mounted?)"
-    except OSError as error:
-        return reason(error)
-    return ""
+    def _say(self, text):
+        tqdm.write(f"{self.folder.name}: {text}")
 
 
 def shown(folder: Path) -> str:

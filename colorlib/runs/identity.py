@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 
-from colorlib import ColorlibError
 from colorlib.settings import Settings
 from colorlib.sources import weights
 
@@ -20,11 +19,7 @@ SETTINGS = {
     "rebalanced": (*_ALWAYS, "backbone", "bin_width", "sigma", "lambda_"),
     "efficientnet": (*_ALWAYS, "efficientnet", "dropout"),
 }
-_WORDS = {
-    "split": "another split of the photos",
-    "prior": "another prior",
-    "loss_source": "another source code of its loss",
-}
+_WORDS = {"split": "another split of the photos", "prior": "another prior"}
 
 
 def identity_of(
@@ -43,7 +38,6 @@ def identity_of(
         "split": split_checksum,
         "prior": _checksum_of_prior(prior) if prior is not None else "",
         "loss": _description(loss) if loss is not None else "",
-        "loss_source": _checksum_of_source(loss) if loss is not None else "",
     }
 
 
@@ -60,35 +54,25 @@ def differences(recorded: dict, identity: dict, given: frozenset) -> list[str]:
     return words
 
 
-def changed_defaults(model_name: str, settings: Settings, recorded: dict) -> dict:
-    """The recorded values of what nobody has given today and whose default was another one then."""
-    if recorded.get("profile") != settings.profile:  # the values of a profile are given by choosing it
-        return {}
-    names = [name for name in (*SETTINGS[model_name], "weights") if name in recorded and name not in settings.given]
-    return {name: recorded[name] for name in names if recorded[name] != getattr(settings, name)}
-
-
 def _checksum_of_prior(prior):
     choices = repr((prior.bin_width, prior.sigma, prior.lambda_)).encode()
     return hashlib.sha256(np.asarray(prior.counts, np.int64).tobytes() + choices).hexdigest()
 
 
 def _description(loss):
-    """Its class and configuration. A reader's own may hold numbers that its `get_config` does not tell."""
+    """Its class, its configuration, and the checksum of its functions' source: not of Keras' own.
+
+    A reader's own loss may hold numbers that its `get_config` does not tell; and `inspect` cannot get the source of a
+    class in a notebook's cell, but of its functions.
+    """
     numbers = {name: np.asarray(value) for name, value in vars(loss).items()}
     numbers = {name: value.tolist() for name, value in numbers.items() if value.dtype.kind in "biuf"}
     configuration = numbers | loss.get_config() | {"name": ""}  # Keras counts the losses of a process in their names
-    return f"{type(loss).__name__} {json.dumps(configuration, sort_keys=True, default=str)}"
-
-
-def _checksum_of_source(loss):
-    """Of its methods, but for those of Keras. (`inspect` cannot get the source of a class in a notebook's cell.)"""
-    classes = [kind for kind in type(loss).__mro__ if not kind.__module__.startswith(("keras.", "builtins"))]
+    classes = [kind for kind in type(loss).__mro__ if not kind.__module__.startswith("keras.")]
+    functions = [each for kind in classes for each in vars(kind).values() if inspect.isfunction(each)]
     try:
-        sources = [inspect.getsource(each) for kind in classes for each in vars(kind).values() if callable(each)]
-    except (OSError, TypeError) as error:
-        raise ColorlibError(
-            f"The source of the loss {type(loss).__name__} cannot be read, so that nobody could tell later whether it "
-            "is still the same. Define it in a file or in a notebook's cell."
-        ) from error
-    return hashlib.sha256("".join(sources).encode()).hexdigest()
+        source = "".join(map(inspect.getsource, functions))
+    except OSError:  # typed at Python's prompt: there is none
+        source = ""
+    checksum = hashlib.sha256(source.encode()).hexdigest()
+    return f"{type(loss).__name__} {json.dumps(configuration, sort_keys=True, default=str)}, source {checksum[:12]}"

@@ -34,7 +34,7 @@ from colorlib import models, runs, settings, training  # noqa: E402
 from colorlib.runs import checkpoint  # noqa: E402
 from colorlib.runs.checkpoint import State  # noqa: E402
 from colorlib.runs.identity import identity_of  # noqa: E402
-from colorlib.runs.run import Keeper, snapshot  # noqa: E402
+from colorlib.runs.run import Keeper, snapshot, variables_of  # noqa: E402
 from colorlib.sources import files  # noqa: E402
 
 CASES = (  # model, changed settings, with a second folder, share of the kills
@@ -113,7 +113,7 @@ def observe(watch):
     begin, step = training._Bookkeeper.__init__, training._Bookkeeper.on_train_batch_end
 
     def told_begin(self, *arguments):
-        watch["begun"] = arguments[0].state.step
+        watch["begun"] = arguments[0].state.step  # the keeper's
         begin(self, *arguments)
 
     def told_step(self, batch, logs=None):
@@ -123,13 +123,11 @@ def observe(watch):
     def slow_write(path, data):
         """In place: as `checkpoint.rewrite`, or, of a file aside, as `files.write_whole`."""
         watch["writing"] = 1
-        path.touch()
-        with path.open("r+b") as file:
+        with path.open("wb") as file:
             for part in range(0, len(data), size := max(1, len(data) // 6)):
                 file.write(data[part : part + size])
                 file.flush()
                 time.sleep(0.02)
-            file.truncate()
             os.fsync(file.fileno())
         watch["writing"] = 0
 
@@ -284,14 +282,14 @@ def sizes(folder):
         model = runs.build(model_name, chosen)
         model.compile("adam", "mse")
         model.optimizer.build(model.trainable_variables)
-        beside = {f"optimizer/{i}": variable for i, variable in enumerate(model.optimizer.variables)}
+        variables = variables_of(model) | {f"optimizer/{i}": v for i, v in enumerate(model.optimizer.variables)}
         run = runs.Run(chosen, model_name)
         run.folder.mkdir(parents=True)
         state = State(identity_of(model_name, chosen, "0" * 64), {}, steps_per_epoch=1, step=1, best_epoch=1)
         keeper = Keeper(run, state)
-        keeper.save(snapshot(model, beside), is_best=True)
+        keeper.save(snapshot(variables), is_best=True)
         begin = time.perf_counter()
-        keeper.save(snapshot(model, beside))  # the largest: later than the best epoch, whose weights it holds as well
+        keeper.save(snapshot(variables))  # the largest: later than the best epoch, whose weights it holds as well
         seconds = time.perf_counter() - begin
         trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
         trained = sum(int(np.prod(v.shape)) for v in models.trained_variables(model).values())
@@ -322,7 +320,7 @@ def sizes(folder):
         share = 100 * seconds / (60 * chosen.checkpoint_minutes)
         tell(f"{name}: % of the training time, every {chosen.checkpoint_minutes:g} minutes", round(share, 3), at_most=1)
         keras.backend.clear_session()
-        del model, keeper, beside
+        del model, keeper, variables
 
 
 if __name__ == "__main__":

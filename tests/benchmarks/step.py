@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from _measure import rates, tell, tell_rate, tell_ratio
 
-from colorlib import batches, losses, models, runs
+from colorlib import batches, losses, models
 from colorlib.settings import FORMS
 
 SIZE = 224
@@ -87,7 +87,7 @@ def bare_parts(backbone: str, form: dict, batch: int, steps: int) -> dict:
 
 
 def best_form(backbone: str) -> dict:
-    return {**FORMS["fast"], "backbone_dtype": runs.half_precision(backbone)}
+    return {**FORMS["fast"], "backbone_dtype": models.half_precision(backbone)}
 
 
 def compare(batch: int, steps: int, rounds: int) -> None:

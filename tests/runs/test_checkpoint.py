@@ -14,7 +14,7 @@ import pytest
 
 from colorlib import ColorlibError
 from colorlib.runs import checkpoint
-from colorlib.runs.checkpoint import OtherVersion, Slots, State, Unusable, pack, read
+from colorlib.runs.checkpoint import Slots, State, Unusable, newest_whole, pack, read
 from colorlib.sources import files
 
 A, B = Slots.NAMES
@@ -54,11 +54,11 @@ def test_what_is_packed_comes_back(tmp_path):
 
 
 def test_the_best_variables_are_the_own_ones_unless_others_are_kept(tmp_path):
-    own = unpacked(pack(state(1), arrays()), tmp_path)
-    assert own.best_arrays.keys() == arrays().keys()
     name = "model/rung0_conv/kernel"
+    own = unpacked(pack(state(1), arrays()), tmp_path)
+    assert own.best.keys() == {name} and np.array_equal(own.best[name], arrays()[name])
     beside = unpacked(pack(state(1), arrays() | {f"{checkpoint.BEST}{name}": arrays(7)[name]}), tmp_path)
-    assert np.array_equal(beside.best_arrays[name], arrays(7)[name])
+    assert np.array_equal(beside.best[name], arrays(7)[name]) and beside.arrays.keys() == arrays().keys()
     assert np.array_equal(beside.arrays[name], arrays()[name])
 
 
@@ -68,14 +68,14 @@ def test_any_reader_of_npz_opens_it(tmp_path):
         assert file["seed"].tolist() == [1, 2]
 
 
-def test_a_field_of_another_version_is_told_from_damage(tmp_path):
+def test_a_field_of_another_version_is_no_crash(tmp_path):
     buffer = io.BytesIO()
     meta = json.dumps(dataclasses.asdict(state(3)) | {"of_tomorrow": 1}).encode()
     np.savez(buffer, meta=np.frombuffer(meta, np.uint8))
     data = buffer.getvalue() + checkpoint.hashlib.sha256(buffer.getvalue()).digest()
-    with pytest.raises(OtherVersion, match="another version of colorlib"):
+    with pytest.raises(Unusable, match="of another version of colorlib"):
         unpacked(data, tmp_path)
-    with pytest.raises(OtherVersion):
+    with pytest.raises(Unusable):
         checkpoint.peek(tmp_path / "file.npz")
 
 
@@ -128,7 +128,7 @@ def test_peeking_at_a_damaged_file_raises_nothing_but_unusable(tmp_path):
             outcomes.add(type(checkpoint.peek(path)))
         except Unusable as error:
             outcomes.add(type(error))
-    assert outcomes <= {State, Unusable, OtherVersion} and Unusable in outcomes
+    assert outcomes <= {State, Unusable} and Unusable in outcomes
 
 
 class Bomb:
@@ -192,18 +192,20 @@ def test_a_write_that_reads_back_differently_is_no_checkpoint(tmp_path, monkeypa
     assert steps_in(tmp_path) == {A: 1, B: 3}  # never over the only whole one
 
 
-def unreadable(monkeypatch, *paths):
-    real = type(paths[0]).open
+def unreadable(patch, *paths):
+    """Have looking at some files end with an input/output error."""
+    real = checkpoint.peek
 
-    def failing(self, *arguments, **options):
-        if self in paths:
+    def failing(path):
+        if path in paths:
             raise OSError(errno.EIO, "Input/output error")
-        return real(self, *arguments, **options)
+        return real(path)
 
-    monkeypatch.setattr(type(paths[0]), "open", failing)
+    patch.setattr(checkpoint, "peek", failing)
 
 
 def test_what_cannot_be_read_is_set_aside_and_stays(tmp_path, monkeypatch, capsys):
+    """Even where it can be read again by the time that its place is needed."""
     slots = Slots(tmp_path)
     for step in (1, 2):
         slots.put(state(step), pack(state(step), arrays(step)))
@@ -211,25 +213,57 @@ def test_what_cannot_be_read_is_set_aside_and_stays(tmp_path, monkeypatch, capsy
     with monkeypatch.context() as patch:
         unreadable(patch, tmp_path / A, tmp_path / B)
         slots = Slots(tmp_path)
-        assert slots.newest() is None
+    assert slots.newest is None and {str(error) for error in slots.errors.values()} == {"[Errno 5] Input/output error"}
     for step in (1, 2, 3, 4):
         slots.put(state(step), pack(state(step), arrays(9)))
     assert {path.read_bytes() for path in tmp_path.glob("*.aside")} == before
     assert capsys.readouterr().out.count("is set aside as checkpoint-") == 2
 
 
-def test_where_files_are_rewritten_only_a_torn_one_is_written_over(tmp_path, monkeypatch):
+def test_of_several_folders_the_newest_whole_one_is_read(tmp_path):
+    folders = [tmp_path / name for name in ("local", "drive")]
+    for step, folder in enumerate((*folders, *folders)):
+        folder.mkdir(exist_ok=True)
+        Slots(folder).put(state(step), pack(state(step), arrays(step)))
+    looked = [Slots(folder) for folder in folders]
+    assert newest_whole(looked).state.step == 3
+    path = folders[1] / B
+    path.write_bytes(path.read_bytes()[:-1])  # what a look does not notice
+    looked = [Slots(folder) for folder in folders]
+    assert newest_whole(looked).state.step == 2
+    assert list(looked[1].errors) == [path] and looked[1].newest == folders[1] / A
+
+
+def test_where_files_are_rewritten_one_that_cannot_be_read_now_may_be_the_newest(tmp_path, monkeypatch):
     slots = Slots(tmp_path, in_place=True)
     for step in (1, 2):
         slots.put(state(step), pack(state(step), arrays(step)))
     with monkeypatch.context() as patch:
         unreadable(patch, tmp_path / B)
-        with pytest.raises(OSError, match="Input/output"):  # it may be the newest: nothing is written
-            Slots(tmp_path, in_place=True).put(state(3), pack(state(3), arrays()))
+        with pytest.raises(OSError, match="Input/output"):
+            Slots(tmp_path, in_place=True)
     assert steps_in(tmp_path) == {A: 1, B: 2}
-    (tmp_path / B).write_bytes((tmp_path / B).read_bytes()[:-9])
+
+
+def test_a_failed_write_is_written_over_and_what_another_session_left_torn_is_set_aside(tmp_path, monkeypatch):
+    slots = Slots(tmp_path, in_place=True)
+    for step in (1, 2):
+        slots.put(state(step), pack(state(step), arrays(step)))
+
+    def full(path, data):
+        path.write_bytes(data[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "rewrite", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                slots.put(state(3), pack(state(3), arrays()))
+    assert steps_in(tmp_path) == {B: 2} and sorted(path.name for path in tmp_path.iterdir()) == [A, B]
     Slots(tmp_path, in_place=True).put(state(3), pack(state(3), arrays()))
-    assert steps_in(tmp_path) == {A: 1, B: 3} and not list(tmp_path.glob("*.aside"))
+    assert steps_in(tmp_path) == {A: 3, B: 2}
+    ((torn),) = tmp_path.glob("*.aside")
+    assert torn.stat().st_size == 1000
 
 
 def test_nothing_is_deleted_or_renamed_where_files_are_rewritten(tmp_path, monkeypatch):

@@ -17,7 +17,6 @@ from colorlib.runs.checkpoint import pack
 def said(monkeypatch):
     lines = []
     monkeypatch.setattr(copier, "tqdm", types.SimpleNamespace(write=lines.append))
-    monkeypatch.setattr(copier, "RETRY_SECONDS", 0.02)
     return lines
 
 
@@ -42,7 +41,7 @@ def offer(to, step, size=24, **fields):
 
 def copied(one):
     """Wait until the copier has tried what it was offered."""
-    one._pool.submit(lambda: None).result(20)
+    one._thread.submit(lambda: None).result(20)
 
 
 FAULTS = {
@@ -68,8 +67,8 @@ def test_a_failing_drive_is_said_once_retried_and_caught_up(home, said, monkeypa
             offer(one, step)
             copied(one)
     assert steps_in(home) == {A: 1}  # the torn one is the other
-    assert one.close(5)
-    assert steps_in(home) == {A: 1, B: 4}
+    one.finish(5)
+    assert steps_in(home) == {A: 1, B: 4} and not list(home.glob("*.aside"))
     assert said == [
         f"baseline: copying to MyDrive/colorlib fails: {fault.strerror}. Training goes on; it is tried again.",
         "baseline: the copy in MyDrive/colorlib has caught up.",
@@ -81,9 +80,9 @@ def test_an_unmounted_drive_is_not_made_on_the_local_disk(home, said):
     one = copier.Copier(home)
     offer(one, 1)
     copied(one)
-    assert not home.parents[1].exists() and "it is not there (is it mounted?)" in said[0]
+    assert not home.parents[1].exists() and "No such file or directory" in said[0]
     home.parents[1].mkdir()  # it is mounted again
-    assert one.close(20)
+    one.finish(20)
     assert steps_in(home) == {A: 1} and "caught up" in said[1]
 
 
@@ -91,7 +90,8 @@ def test_a_drive_that_stays_away_is_told_at_the_end(home, said):
     home.parents[1].rmdir()
     one = copier.Copier(home)
     offer(one, 1)
-    assert not one.close(0.1)
+    one.finish(5)
+    assert "the last checkpoint is NOT in MyDrive/colorlib" in said[-1] and len(said) == 2
 
 
 def test_a_slow_drive_holds_nothing_up_and_gets_the_latest(home, said, monkeypatch):
@@ -110,9 +110,11 @@ def test_a_slow_drive_holds_nothing_up_and_gets_the_latest(home, said, monkeypat
     for step in range(2, 20):
         offer(one, step)
     assert time.monotonic() - begin < 1  # training is not held up
+    one.finish(0.1)
+    assert "the last checkpoint is NOT in MyDrive/colorlib" in said.pop()
     gate.set()
-    assert one.close(20)
-    assert written == [A, B] and steps_in(home) == {A: 1, B: 19}
+    one.finish(20)
+    assert said == [] and written == [A, B] and steps_in(home) == {A: 1, B: 19}
 
 
 def test_an_interrupted_training_in_the_same_process_does_not_write_beside_the_next(home, said, monkeypatch):
@@ -130,21 +132,23 @@ def test_an_interrupted_training_in_the_same_process_does_not_write_beside_the_n
     monkeypatch.setattr(checkpoint, "rewrite", slow)
     first, second = copier.Copier(home), copier.Copier(home)
     offer(first, 1)
-    assert begun.wait(20) and not first.close(0)
+    assert begun.wait(20)
     offer(second, 2)
     time.sleep(0.1)
     assert steps_in(home) == {}
     gate.set()
-    assert second.close(20) and steps_in(home) == {A: 1, B: 2} and said == []
+    second.finish(20)
+    assert steps_in(home) == {A: 1, B: 2} and said == []
 
 
 def test_any_fault_at_all_is_said_and_tried_again(home, said, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "read", lambda path: 1 / 0)
+        patch.setattr(checkpoint, "peek", lambda path: 1 / 0)
         one = copier.Copier(home)
         offer(one, 1)
         copied(one)
-    assert one.close(20) and "division by zero" in said[0] and steps_in(home) == {A: 1}
+    one.finish(20)
+    assert "division by zero" in said[0] and steps_in(home) == {A: 1}
 
 
 def test_a_real_disk_that_is_full_then_read_only_then_gone(small_disk, said):
@@ -170,20 +174,21 @@ def test_a_real_disk_that_is_full_then_read_only_then_gone(small_disk, said):
     subprocess.run([*remount[:2], remount[2] + ",rw", remount[3]], check=True)
     assert tried(5)
     subprocess.run(["umount", "-l", str(small_disk)], check=True)
-    assert not tried(6) and "it is not there (is it mounted?)" in said[4] and list(small_disk.iterdir()) == []
+    assert not tried(6) and "No such file or directory" in said[4] and list(small_disk.iterdir()) == []
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small_disk)], check=True)
     home.parents[1].mkdir()
-    assert one.close(5) and steps_in(home) == {A: 6}
+    one.finish(5)
+    assert list(steps_in(home).values()) == [6]
     assert [line.split(":")[1].split()[:2] for line in said] == [["copying", "to"], ["the", "copy"]] * 3
 
 
 def test_a_training_further_on_or_with_other_settings_is_left_alone(home, said):
     one = copier.Copier(home)
     offer(one, 9)
-    assert one.close(5)
-    for step, fields, words in ((5, {}, "further on"), (20, {"identity": {"seed": 2}}, "other settings")):
+    one.finish(5)
+    for step, fields, words in ((5, {}, "further on, at step 9"), (20, {"identity": {"seed": 2}}, "other settings")):
         one = copier.Copier(home)
         offer(one, step, **fields)
-        assert not one.close(0.3)
-        assert words in said[-1]
+        one.finish(5)
+        assert words in said[-2] and "NOT in" in said[-1]
     assert steps_in(home) == {A: 9}
