@@ -72,7 +72,10 @@ def _import(module: str):
     from colorlib.course import colab
 
     with colab.quiet():
-        return importlib.import_module(f"colorlib.{module}")
+        loaded = importlib.import_module(f"colorlib.{module}")
+        if "tensorflow" in sys.modules:
+            colab.accelerator()  # the first look for a GPU prints lines as well
+    return loaded
 
 
 def _train(options, chosen: settings.Settings) -> None:
