@@ -22,15 +22,6 @@ NEAR_GRAY = 5.0  # ab units: the prior, too, leaves photos out in which no |a| a
 GRAY_AT_MOST = 0.9  # share of the photos
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """What came of reading one file: a photo for the split, or the reason why it is none."""
-
-    photo: Photo | None = None
-    has_color: bool = False
-    reason: str = ""
-
-
 def prepare(settings: Settings, progress: bool = True) -> Split:
     """Photos in a folder: by its train and val or test subfolders, or 90/5/5 stratified by class folder.
 
@@ -99,10 +90,10 @@ def _reusable(home: Path, read_at: Path, made_with: dict, is_copied: bool) -> Sp
     """
     split = Split.load(home / "split.json") if (home / "split.json").exists() else None
     if split and (split.folder, split.made_with) != (read_at, made_with):
-        seeds = f"seed {split.made_with.get('seed')} became {made_with['seed']}"
-        is_other = split.made_with.get("seed") != made_with["seed"]
-        print(f"The split is made anew: {seeds if is_other else 'photos came, went or changed'}.")
-        if is_copied and split.made_with.get("listing") != made_with["listing"]:
+        are_others = split.made_with.get("listing") != made_with["listing"]
+        reason = "photos came, went or changed" if are_others else "for another seed, fraction or folder"
+        print(f"The split is made anew: {reason}.")
+        if is_copied and are_others:
             (home / "split.json").unlink()
             shutil.rmtree(read_at, ignore_errors=True)
         return None
@@ -115,8 +106,9 @@ def _read(drawn: Split, folder: Path, progress: bool) -> Split:
     Photos of another `folder` are copied to the split's, where no interrupted run did. Raises `ColorlibError` if too
     many cannot be read or have no color, and if a part is left without any.
     """
+    gray, reasons = set(), {}  # paths of photos without color; path -> why a file is no photo
 
-    def read(photo: Photo) -> Reading:
+    def read(photo: Photo) -> Photo | None:
         try:
             is_to_copy = not (drawn.folder / photo.path).exists()
             data = ((folder if is_to_copy else drawn.folder) / photo.path).read_bytes()
@@ -125,37 +117,32 @@ def _read(drawn: Split, folder: Path, progress: bool) -> Split:
             else:
                 copy = splits.plain_copy(drawn.home, drawn.folder, photo.path, data)
             photo = dataclasses.replace(splits.describe(photo.path, data, photo.label), copy=copy)
-            return Reading(photo, _has_color(drawn.path_of(photo)))
+            if not _has_color(drawn.path_of(photo)):
+                gray.add(photo.path)
+            return photo
         except MemoryError:
             shown = photos.shown(folder / photo.path)
             raise ColorlibError(f"{shown}: not enough memory. Restart the session, or make it smaller.") from None
         except (photos.PhotoError, tar.ArchiveError, OSError) as error:
             if getattr(error, "errno", None) in files.VANISHED:
                 raise
-            return Reading(reason=str(error))
+            reasons[photo.path] = str(error)
 
     wanted = drawn.photos(*PARTS)
     with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
         bar = tqdm(pool.map(read, wanted), "Reading photos", len(wanted), False, unit=" photos", disable=not progress)
-        readings = {photo.path: reading for photo, reading in zip(wanted, bar, strict=True)}
-    _check(folder, readings)
-    skipped = tuple((path, reading.reason) for path, reading in readings.items() if not reading.photo)
-    parts = {part: tuple(filter(None, (readings[p.path].photo for p in drawn.photos(part)))) for part in PARTS}
+        described = {photo.path: described for photo, described in zip(wanted, bar, strict=True)}
+    skipped = tuple(sorted(reasons.items()))
+    splits.check_skipped(f"the folder {photos.shown(folder)}", skipped, len(wanted))
+    total = len(wanted) - len(skipped)
+    if gray:
+        print(f"  {len(gray):,} of {total:,} photos have no color")
+    if len(gray) > GRAY_AT_MOST * total:
+        raise ColorlibError(f"{len(gray):,} of {total:,} photos of {photos.shown(folder)} have no color to learn from.")
+    parts = {part: tuple(filter(None, (described[p.path] for p in drawn.photos(part)))) for part in PARTS}
     if empty := [part for part in PARTS if not parts[part]]:
         raise ColorlibError(f"{photos.shown(folder)} has too few photos: none that can be read is left for {empty[0]}.")
     return dataclasses.replace(drawn, **parts, skipped=skipped)
-
-
-def _check(folder: Path, readings: dict[str, Reading]) -> None:
-    """Say how many photos have no color. Raises `ColorlibError` if nine tenths have none, or a tenth cannot be read."""
-    skipped = [(photos.shown(path), reading.reason) for path, reading in readings.items() if not reading.photo]
-    splits.check_skipped(f"the folder {photos.shown(folder)}", skipped, len(readings))
-    total = len(readings) - len(skipped)
-    gray = total - sum(reading.has_color for reading in readings.values())
-    if gray:
-        print(f"  {gray:,} of {total:,} photos have no color")
-    if gray > GRAY_AT_MOST * total:
-        raise ColorlibError(f"{gray:,} of {total:,} photos of {photos.shown(folder)} have no color to learn from.")
 
 
 def _has_color(path: Path) -> bool:

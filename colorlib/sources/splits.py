@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from colorlib import ColorlibError
@@ -169,10 +169,10 @@ def store(home: Path, name: str, data: bytes, archive: str) -> str:
     return copy
 
 
-def check_skipped(name: str, skipped: list[tuple[str, str]], total: int) -> None:
+def check_skipped(name: str, skipped: Sequence[tuple[str, str]], total: int) -> None:
     """Raise `ColorlibError` if more than a tenth of the photos could not be read."""
     if len(skipped) > SKIPPED_AT_MOST * total:
-        named = "; ".join(f"{path}: {reason}" for path, reason in skipped[:5])
+        named = "; ".join(f"{_printable(path)}: {reason}" for path, reason in skipped[:5])
         raise ColorlibError(
             f"{len(skipped):,} of the {total:,} photos of {name} cannot be read, more than a tenth. Repair or remove "
             f"them. The first: {named}."
@@ -203,7 +203,7 @@ def divide(candidates: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
         below = photo.path.split("/")[shared:-1]
         part = PART_OF_FOLDER.get("".join(below[:1]).lower()) if named else "train"
         if part:
-            label = "/".join(below[1:] if named else below).encode(errors="surrogateescape").decode(errors="replace")
+            label = _printable("/".join(below[1:] if named else below))
             parts[part].append(dataclasses.replace(photo, label=label))
     number = max(1, round(HELD_OUT * len(parts["train"])))
     for part in [part for part in PARTS if not parts[part]]:
@@ -236,3 +236,7 @@ def in_turn(labels: dict[str, str], seed: str) -> list[str]:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -121,6 +121,13 @@ def test_a_refused_mount_is_said_and_the_course_goes_on(on_colab, capsys, error)
     assert "NOTHING outlasts this session" in printed
 
 
+def test_a_refused_mount_is_said_beside_a_second_folder_that_was_given(on_colab, capsys, monkeypatch, tmp_path):
+    on_colab.refuses = ValueError("mount failed")
+    monkeypatch.setenv("COLORLIB_KEEP_FOLDER", str(tmp_path / "mine"))
+    assert colab.start("sample").keep_folder == tmp_path / "mine"
+    assert "Google Drive cannot be used: mount failed. checkpoints are copied to" in capsys.readouterr().out
+
+
 def test_without_drive_it_is_said_that_nothing_lasts(on_colab, capsys):
     settings = colab.start("sample", drive=False)
     assert settings.keep_folder is None and on_colab.mounts == 0
