@@ -14,8 +14,7 @@ from pathlib import Path
 from colorlib import ColorlibError
 
 _DISK_ERRORS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the quota is used up",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "the disk is full"),
     errno.EROFS: "the disk is read-only",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "there is no permission"),
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "a file is in the way of a folder"),

@@ -80,8 +80,7 @@ class Source:
 
     def _ask_server(self) -> tuple[int, bool]:
         """Size and ranges, which are believed in when byte 1 comes as byte 1."""
-        busy = (408, 429, 500, 502, 503, 504)  # statuses worth another try
-        retry = _Retry(TRIES - 1, backoff_factor=1, status_forcelist=busy, raise_on_status=False)
+        retry = _Retry(TRIES - 1, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retry))

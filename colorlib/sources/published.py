@@ -72,8 +72,8 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     if (home / "split.json").exists():
         split = Split.load(home / "split.json")
         if split.made_with != made_with:
-            made = f"data/{settings.data}/split.json was made with {split.made_with}, and the settings have {made_with}"
-            print(f"{made}. It is used as it is; delete it to draw anew.")
+            file = f"data/{settings.data}/split.json"
+            print(f"{file} is used as it is, made with {split.made_with}, not {made_with}. Delete it to draw anew.")
     else:
         _require_space(settings, home)
         split = _make(settings, made_with, home, progress)
@@ -148,14 +148,14 @@ def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path,
 
         if settings.data == "food101":
             lists = {part: json.load(opened.extractfile(f"food-101/meta/{part}.json")) for part in numbers}
-            drawn = _food_101(lists, numbers, f"{settings.seed}")
+            drawn = _draw_food_101(lists, numbers, f"{settings.seed}")
             return [(take(name), *drawn[name]) for name in members if name in drawn]
         classes = _validation_classes(settings)
         labels = {name: classes.get(Path(name).name, "") for name in members if name.endswith(".jpg")}
-        return _in_turn(labels, numbers, f"{settings.seed}", take)
+        return _draw_in_turn(labels, numbers, f"{settings.seed}", take)
 
 
-def _in_turn(labels: dict[str, str], numbers: dict, seed: str, take: Callable[[str], Taken]) -> list[tuple]:
+def _draw_in_turn(labels: dict[str, str], numbers: dict, seed: str, take: Callable[[str], Taken]) -> list[tuple]:
     """Exactly so many photos for each part, of each class its share; a refused one is replaced by the next drawn.
 
     labels: name -> class of the photos to draw from.
@@ -168,7 +168,7 @@ def _in_turn(labels: dict[str, str], numbers: dict, seed: str, take: Callable[[s
     return drawn
 
 
-def _food_101(lists: dict, numbers: dict, seed: str) -> dict[str, tuple[str, str]]:
+def _draw_food_101(lists: dict, numbers: dict, seed: str) -> dict[str, tuple[str, str]]:
     """The published training and test photos, or a fraction of each class; 5 % of those for training validate.
 
     lists: part -> class -> names. Returns name in the archive -> (class, part).

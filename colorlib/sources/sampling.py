@@ -125,8 +125,8 @@ def find_classes(source: http.Source, total: int, progress: bool = True) -> tupl
             known |= {member.offset: member for member in members}
         probed += [start for start, _ in gaps]
         order = [known[start] for start in sorted(known)]
-        labels = [label for label, _ in itertools.groupby(order, key=_label)]
-        if len(set(labels)) < len(labels):
+        classes = [list(group) for _, group in itertools.groupby(order, key=_label)]
+        if len({_label(members[0]) for members in classes}) < len(classes):
             return [Extent("", 0, source.size, total)], probed
         gaps = []
         for left, right in itertools.pairwise(order):
@@ -135,9 +135,8 @@ def find_classes(source: http.Source, total: int, progress: bool = True) -> tupl
                 middle = low if high - low <= 2 * window else (low + high) // 2 // tar.BLOCK * tar.BLOCK
                 ceilings[low] = middle
                 gaps.append((middle, high))
-    classes = [list(group) for _, group in itertools.groupby(order, key=_label)][:-1]
-    bounds = [(_label(group[0]), group[0].offset, tar.end(group[-1])) for group in classes]
-    return [Extent(*bound, count) for bound, count in zip(bounds, _counts(classes, total), strict=True)], probed
+    bounds = [(_label(members[0]), members[0].offset, tar.end(members[-1])) for members in classes[:-1]]
+    return [Extent(*bound, count) for bound, count in zip(bounds, _counts(classes[:-1], total), strict=True)], probed
 
 
 def largest_remainder(sizes: list[float], number: int) -> list[int]:
@@ -215,7 +214,6 @@ def _in_parallel(source: http.Source, function: Callable, items: list, progress:
     Raises `ColorlibError` where the server would send everything for any small part.
     """
     if not source.ranges:
-        what = f"the server ignores byte ranges: all {source.size / 1e9:.2f} GB would come for a small part"
-        raise ColorlibError(f"{source.address}: {what}. {http.ADVICE}")
+        raise ColorlibError(f"No byte ranges for {source.name}: all {source.size:,} bytes would come. {http.ADVICE}")
     with ThreadPoolExecutor(http.AT_ONCE) as pool:
         return list(tqdm(pool.map(function, items), source.name, len(items), leave=False, disable=not progress))

@@ -151,7 +151,7 @@ def test_an_archive_that_was_fetched_is_not_fetched_again_after_a_failure(tmp_pa
 
 def test_a_server_without_byte_ranges_gives_whole_archives_and_is_refused_for_the_large_ones(tmp_path, server):
     with Server(FILES, ranges="ignored") as plain:
-        with pytest.raises(ColorlibError, match=r"train_256.*ignores byte ranges.*mirror"):
+        with pytest.raises(ColorlibError, match=r"No byte ranges for train_256.*mirror"):
             prepare(tmp_path, plain)
         for data in ("places365-val", "food101"):
             split = prepare(tmp_path, plain, data=data, fraction=1.0)
@@ -190,9 +190,9 @@ def test_a_second_process_waits_for_the_first_and_finds_what_it_made(tmp_path, c
 
 def test_a_split_of_another_seed_is_named_and_not_kept_under_this_one_s(tmp_path, server, capsys):
     mine = prepare(tmp_path, server)
-    assert "was made with" not in capsys.readouterr().out
+    assert "used as it is" not in capsys.readouterr().out
     assert prepare(tmp_path, server, seed=2, keep_folder=tmp_path / "drive").checksum == mine.checksum
-    said = r"data/places365/split.json was made with .*'seed': 1}, .* have .*'seed': 2}. It is used as it is; delete it"
+    said = r"data/places365/split.json is used as it is, made with .*'seed': 1}, not .*'seed': 2}. Delete it"
     assert re.search(said, capsys.readouterr().out)
     assert not list((tmp_path / "drive").iterdir())
     (tmp_path / "places365/split.json").unlink()
@@ -335,7 +335,7 @@ def test_a_split_json_cannot_lead_elsewhere(tmp_path, server):
 def test_another_fraction_than_that_of_the_split_is_told(tmp_path, server, capsys):
     mine = prepare(tmp_path, server)
     assert prepare(tmp_path, server, fraction=0.5) == mine
-    assert re.search(r"made with .*0\.2, .* the settings have .*0\.5, .*delete it", capsys.readouterr().out)
+    assert re.search(r"made with .*0\.2, .*, not .*0\.5, .*Delete it", capsys.readouterr().out)
 
 
 # The packed file that outlasts the session.
@@ -353,6 +353,27 @@ def test_a_packed_file_serves_a_new_machine_without_any_network(tmp_path, server
     assert {p.name for p in other.home.iterdir()} == {"photos", "split.json"}
     for part in PARTS:
         assert [Path(p).read_bytes() for p in other.paths(part)] == [Path(p).read_bytes() for p in split.paths(part)]
+
+
+def test_a_kill_while_unpacking_leaves_no_split_and_the_next_run_unpacks_again(tmp_path, server, monkeypatch):
+    drive, second = tmp_path / "drive", tmp_path / "second"
+    split = prepare(tmp_path / "first", server, keep_folder=drive)
+    honest, left = tarfile.TarFile.extract, itertools.count(20, -1)
+
+    def killed(archive, member, *arguments, **how):
+        honest(archive, member, *arguments, **how)
+        if not next(left):
+            (second / "places365/photos" / split.train[0].path).write_bytes(b"half")
+            raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(tarfile.TarFile, "extract", killed)
+        prepare(second, server, keep_folder=drive)
+    assert not (second / "places365/split.json").exists()
+    asked = len(server.log)
+    other = prepare(second, server, keep_folder=drive)
+    assert (other.checksum, len(server.log)) == (split.checksum, asked)
+    assert_whole(other)
 
 
 def test_half_a_packed_file_that_a_killed_run_left_is_written_over(tmp_path, server, monkeypatch):
@@ -552,5 +573,9 @@ def test_odd_photos_are_rewritten_in_flight(tmp_path, monkeypatch):
         (tmp_path / "b" / "places365-val").mkdir(parents=True)
         shutil.copy(split.home / "split.json", tmp_path / "b" / "places365-val")
         shared = prepare(tmp_path / "b", server, data="places365-val", fraction=1.0)
-    assert {Image.open(path).mode for path in shared.paths("test")} == {"RGB"}
+        prepare(tmp_path / "b", server, data="places365-val", fraction=1.0, keep_folder=tmp_path / "drive")
+        asked = len(server.log)
+        unpacked = prepare(tmp_path / "c", server, data="places365-val", fraction=1.0, keep_folder=tmp_path / "drive")
+        assert len(server.log) == asked  # the rewritten photos are packed, too
+    assert {Image.open(path).mode for path in shared.paths("test") + unpacked.paths("test")} == {"RGB"}
     assert splits.Split.load(shared.home / "split.json").checksum == split.checksum
