@@ -364,7 +364,8 @@ def record(run) -> dict:
     history, settings, best_epoch = run.history, run.settings, run.best_epoch
     best = next(row for row in history if row["epoch"] == best_epoch)
     seconds = sum(row["seconds"] for row in history)
-    weights = {"none": "random weights"}.get(settings.weights, f"weights {Path(settings.weights).name}")
+    names = {"box": "ImageNet weights", "imagenet": "ImageNet weights", "none": "random weights"}
+    weights = names.get(settings.weights, f"weights {Path(settings.weights).name}")
     return {
         "Execution (hours)": seconds / 3600,
         "Val Loss": best["val_loss"],

@@ -271,7 +271,7 @@ def test_a_record_is_what_history_says():
     got = evaluation.record(FakeRun(settings.load("sample"), "efficientnet", ""))
     assert got["Execution (hours)"] == pytest.approx(3 * 90 / 3600)
     assert (got["Val Loss"], got["Loss"], got["Val Accuracy"], got["Accuracy"]) == (0.03, 0.01, 0.52, 0.6)
-    assert got["backbone"] == "efficientnetb0, random weights" and got["data set"] == "sample"
+    assert got["backbone"] == "efficientnetlite0, ImageNet weights" and got["data set"] == "sample"
     assert (got["epochs"], got["seconds an epoch"], got["photos a second"]) == (3, 90, 20)
 
 
@@ -296,7 +296,14 @@ def test_table1_is_written_and_names_what_is_missing(split, two_runs):
     assert [cell.strip() for cell in hours.strip("|").split("|")] == [
         *("Execution (hours)", "0.075", "4.668333", "0.075", "15.56111", "not trained", "15.56111")
     ]
-    for words in ("efficientnetb0, random weights", "all gray", "mean color", "best per lightness", "1/4 chroma", "±"):
+    for words in (
+        "efficientnetlite0, ImageNet weights",
+        "all gray",
+        "mean color",
+        "best per lightness",
+        "1/4 chroma",
+        "±",
+    ):
         assert words in text
     rows = (chosen.results_folder / "table1.csv").read_text().splitlines()
     assert rows[0] == "table,answer,figure,value,low,high,paper,unbeaten"

@@ -45,7 +45,7 @@ def main() -> None:
             cut = ImageOps.fit(picture, (WIDTH, HEIGHT), Image.Resampling.LANCZOS)
             sheet.paste(cut, (x * (WIDTH + GAP), y * (HEIGHT + GAP)))
         print(f"{row['subject']}: {row['author']}, {row['licence']}")
-    sheet.save(options.out, quality=88, subsampling=0, optimize=True)
+    sheet.save(options.out, quality=82, subsampling=0, optimize=True)
     print(f"{options.out.name}: {sheet.width} × {sheet.height} pixels, {options.out.stat().st_size:,} bytes")
 
 
