@@ -32,9 +32,9 @@ def test_every_file_of_the_package_is_in_a_room_with_a_target():
     assert set(rooms) == set(count_lines.TARGETS) and all(rooms.values())
 
 
-def test_above_the_limit_it_fails(monkeypatch, capsys):
+def test_above_the_ceiling_it_fails(monkeypatch, capsys):
     total = sum(count_lines.lines_by_room(count_lines.PACKAGE).values())
-    monkeypatch.setattr(count_lines, "LIMIT", total)
+    monkeypatch.setattr(count_lines, "CEILING", total)
     assert count_lines.main() == 0 and f"{total:,}" in capsys.readouterr().out
-    monkeypatch.setattr(count_lines, "LIMIT", total - 1)
+    monkeypatch.setattr(count_lines, "CEILING", total - 1)
     assert count_lines.main() == 1 and "take something away" in capsys.readouterr().err
