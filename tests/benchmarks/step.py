@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from _measure import rates, tell, tell_rate, tell_ratio
 
-from colorlib import batches, losses, models, runs
+from colorlib import batches, losses, models
 from colorlib.settings import FORMS
 
 SIZE = 224
