@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
-from colorlib.runs.checkpoint import State
+from colorlib.runs.checkpoint import State, shown
 from colorlib.runs.identity import identity_of
 from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variables_of
 from colorlib.settings import MODELS, Settings, check_choice
@@ -48,14 +48,13 @@ def train(
     if run_name in {*MODELS} - {model} or (loss is not None and run_name in ("", model)):
         raise ColorlibError('This training needs a name of its own, such as run_name="my-loss".')
     run = runs.Run(settings, run_name or model, model)
-    settings = run.continued()
-    split = split or sources.prepare(settings, progress)
-    if not split.train or not split.validation:
-        raise ColorlibError("Training needs photos to learn from and photos to validate with: this split lacks one.")
-    weighted = model == "rebalanced" and loss is None
-    prior = (prior or prior_module.prepare(split, settings, progress)) if weighted else None
     with run.locked():
-        run = runs.Run(settings, run.name, model)  # as it stands by now
+        settings = run.continued()
+        split = split or sources.prepare(settings, progress)
+        if not split.train or not split.validation:
+            raise ColorlibError("Training needs photos to learn from and photos to validate with; some are missing.")
+        weighted = model == "rebalanced" and loss is None
+        prior = (prior or prior_module.prepare(split, settings, progress)) if weighted else None
         try:
             _train(run, settings, split, prior, loss, progress)
         except tf.errors.ResourceExhaustedError as error:
@@ -115,10 +114,8 @@ def _train(run, settings, split, prior, loss, progress):
 def _beginning(run, newest, state, settings):
     """Where a training begins, in one line."""
     if newest is None:
-        return (
-            f"a fresh start, {settings.epochs} epochs of {state.steps_per_epoch} steps of {settings.batch_size} photos."
-        )
-    saved = f"saved {ago(state)}{run.where(newest.path)}"
+        return f"a fresh start, {settings.epochs} epochs of {state.steps_per_epoch} steps."
+    saved = f"saved {ago(state)} in {shown(newest.path)}"
     if state.finished:
         return f"finished, {saved}: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
     return f"resumed before {_position(state)}, from the checkpoint {saved}."
@@ -184,9 +181,8 @@ class _Bookkeeper(keras.callbacks.Callback):
         state.history.append(row)
         is_best = state.best is None or row["val_loss"] < state.best
         if is_best:
-            state.best, state.best_epoch, state.wait = row["val_loss"], epoch + 1, 0
-        else:
-            state.wait += 1
+            state.best, state.best_epoch = row["val_loss"], epoch + 1
+        state.wait = 0 if is_best else state.wait + 1
         state.stopped = self.model.stop_training = state.wait >= max(1, self.settings.patience)
         state.seconds = 0.0
         for metric in self.metrics:
@@ -194,16 +190,15 @@ class _Bookkeeper(keras.callbacks.Callback):
         self._save(is_best)
         if self.progress:
             best = ", the best so far" if is_best else f", stopped early after {state.wait} worse" * state.stopped
-            tqdm.write(
-                f"epoch {epoch + 1}/{self.settings.epochs}: loss {row['loss']:.5f}, validation {row['val_loss']:.5f}"
-                f"{best}; {row['seconds']:.1f} s, {row['photos_per_second']:.1f} photos/s"
-            )
+            both = f"loss {row['loss']:.5f}, validation {row['val_loss']:.5f}{best}"
+            tqdm.write(f"epoch {epoch + 1}/{self.settings.epochs}: {both}; {row['seconds']:.1f} s")
 
     def finish(self):
         """The last checkpoint: the model's variables are those of the best epoch."""
         self.bar.close()
         self.state.finished = True
-        if not self.keeper.save(snapshot(self.variables) | self.keeper.best, is_best=True):
+        arrays = self.arrays or snapshot(self.variables)  # the first: it was interrupted after its last epoch
+        if not self.keeper.save(arrays | self.keeper.best, is_best=True):
             text = "is trained, but its last checkpoint could not be written. Make room on the disk and train again."
             raise ColorlibError(f"{self.name} {text}")
 
@@ -220,10 +215,9 @@ class _Bookkeeper(keras.callbacks.Callback):
         best = self.state.best_epoch
         kept = f" The best epoch, {best}, is kept: the run's model has its weights." if best else ""
         raise ColorlibError(
-            f"{what}. Training stops, for from here it would be in vain. Most often the learning rate, "
-            f"{self.settings.learning_rate:g}, is too high: lower it (--learning-rate, COLORLIB_LEARNING_RATE), and "
-            "start afresh in another results folder (--results, COLORLIB_RESULTS). If it happens at any rate, look at "
-            f"the photos, and take --dtype float32.{kept}"
+            f"{what}. Most often the learning rate, {self.settings.learning_rate:g}, is too high: lower it "
+            "(--learning-rate, COLORLIB_LEARNING_RATE), in another results folder (--results, COLORLIB_RESULTS). If it "
+            f"happens at any rate, look at the photos, and take --dtype float32.{kept}"
         )
 
 

@@ -69,8 +69,8 @@ class Checkpoint:
 class Slots:
     """The two files of a folder that hold a run's last two checkpoints, written in turn: never the newest good one.
 
-    They are looked at once, without reading all of them. What could not be read then is set aside by renaming before
-    its place is written to, and stays.
+    They are looked at once, without reading all of them. What is of no use is said, set aside by renaming when its
+    place is written to, and stays.
 
     in_place: they are rewritten, never renamed over, which Google Drive would move to its trash; the constructor then
     raises OSError where one cannot be read now, for it may be the newest.
@@ -82,7 +82,7 @@ class Slots:
         self.folder, self.in_place = folder, in_place
         self.paths = [folder / name for name in self.NAMES]
         self.states: dict[Path, State] = {}
-        self.errors: dict[Path, Exception] = {}  # why a file that is there is of no use
+        self.passed_over: set[Path] = set()
         for path in self.paths:
             try:
                 self.states[path] = peek(path)
@@ -91,7 +91,13 @@ class Slots:
             except (OSError, Unusable) as error:
                 if in_place and isinstance(error, OSError):
                     raise
-                self.errors[path] = error
+                self.pass_over(path, error)
+
+    def pass_over(self, path: Path, error: Exception) -> None:
+        """A file that is there is of no use."""
+        self.states.pop(path, None)
+        self.passed_over.add(path)
+        tqdm.write(f"{self.folder.name}: {path.name} in {shown(path)} is not used, and kept: {reason(error)}.")
 
     @property
     def newest(self) -> Path | None:
@@ -101,28 +107,15 @@ class Slots:
     def put(self, state: State, data: bytes) -> None:
         """Write a checkpoint, and read it again. Raises OSError or `Unusable`; the newest one before is intact then."""
         path = self.paths[self.newest == self.paths[0]]
-        if path in self.errors:
-            aside = path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
-            tqdm.write(f"{path.parent.name}: {path.name} is set aside as {aside.name}, and stays.")
-            del self.errors[path]
+        if path in self.passed_over:
+            path.rename(path.with_name(f"{path.name}.{time.time_ns()}.aside"))
+            self.passed_over.remove(path)
         (rewrite if self.in_place else files.write_whole)(path, data)
         verify(path.read_bytes())
         self.states[path] = dataclasses.replace(state)
 
 
 rewrite = Path.write_bytes  # into the same file: one that ends in the middle of it leaves it torn
-
-
-def newest_whole(folders: list[Slots]) -> Checkpoint | None:
-    """The checkpoint furthest on that is whole, of equal ones the first; what is not joins the errors of its folder."""
-    files_there = [(slots, path) for slots in folders for path in slots.states]
-    for slots, path in sorted(files_there, key=lambda file: file[0].states[file[1]].progress, reverse=True):
-        try:
-            return read(path)
-        except (OSError, Unusable) as error:
-            slots.errors[path] = error
-            del slots.states[path]
-    return None
 
 
 def pack(state: State, arrays: dict) -> bytes:
@@ -169,3 +162,8 @@ def of_model(arrays: dict) -> dict:
 def reason(error: Exception) -> str:
     """An error in a few words, without the paths of this machine."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def shown(path: Path) -> str:
+    """The folder that a checkpoint's run lies in, as a reader is told of it: its last two parts."""
+    return "/".join(path.parts[-5:-3])

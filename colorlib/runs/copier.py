@@ -1,5 +1,6 @@
 """Copies of a run's checkpoints in a second folder that outlasts the session, such as Google Drive."""
 
+import contextlib
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,15 +18,14 @@ class Copier:
     and is not made. The copies are rewritten in place: Drive moves what is deleted or renamed over to its trash, where
     it fills the quota.
 
-    What fails is said once, tried again with the next checkpoint, and said again when it has been made up for. Nothing
-    is ever raised.
+    What fails is said once, and tried again with the next checkpoint. Nothing is ever raised.
     """
 
     # One for all of them: an interrupted training's last copy may still be under way when the next one begins.
     _thread = ThreadPoolExecutor(1)
 
     def __init__(self, folder: Path):
-        self.folder, self._home = folder, shown(folder.parents[1])
+        self.folder, self._home = folder, "/".join(folder.parts[-4:-2])
         self._latest = self._slots = None
         self._failure = ""
 
@@ -36,13 +36,11 @@ class Copier:
 
     def finish(self, seconds: float) -> None:
         """Try the last checkpoint once more, at most so long, and say so if it is not in its folder then."""
-        try:
-            copied = self._thread.submit(self._catch_up).result(seconds)
-        except TimeoutError:
-            copied = False
-        if not copied:
-            advice = f"See that {self._home} can be reached and has room, then train again: only the copy is made."
-            self._say(f"the last checkpoint is NOT in {self._home}, and may be lost with this session. {advice}")
+        with contextlib.suppress(TimeoutError):
+            if self._thread.submit(self._catch_up).result(seconds):
+                return
+        advice = f"See that {self._home} can be reached and has room, then train again: only the copy is made."
+        self._say(f"the last checkpoint is NOT in {self._home}, and may be lost with this session. {advice}")
 
     def _catch_up(self):
         """Copy the latest checkpoint unless it is copied. Tells whether it is."""
@@ -51,9 +49,8 @@ class Copier:
             failure = ""
         except Exception as error:  # whatever it is: training goes on, and the copy is tried again
             failure = reason(error)
-        if failure != self._failure:
-            failing = f"copying to {self._home} fails: {failure}. Training goes on; it is tried again."
-            self._say(failing if failure else f"the copy in {self._home} has caught up.")
+        if failure and failure != self._failure:
+            self._say(f"copying to {self._home} fails: {failure}. Training goes on; it is tried again.")
         self._failure = failure
         return not failure
 
@@ -70,8 +67,3 @@ class Copier:
 
     def _say(self, text):
         tqdm.write(f"{self.folder.name}: {text}")
-
-
-def shown(folder: Path) -> str:
-    """A folder as a reader is told of it: its last two parts, as in colorlib/classroom."""
-    return "/".join(folder.parts[-2:])

@@ -27,7 +27,7 @@ from colorlib import ColorlibError, models
 from colorlib import settings as settings_module
 from colorlib.runs import checkpoint, identity
 from colorlib.runs.checkpoint import BEST, MODEL, Checkpoint, Slots, State, Unusable, reason
-from colorlib.runs.copier import Copier, shown
+from colorlib.runs.copier import Copier
 from colorlib.settings import FORMS, MODELS, Settings
 from colorlib.sources import files, weights
 
@@ -106,12 +106,16 @@ class Run:
 
     def newest(self) -> Checkpoint | None:
         """The checkpoint furthest on, of both folders, that is whole. What cannot be used is said and passed over."""
-        if self.copies and not os.path.isdir(home := self._today.keep_folder):  # noqa: PTH112 (no error where a mount is gone)
-            tqdm.write(f"{self.name}: no look into {shown(home)}: it is not there (is it mounted?).")
-        newest = checkpoint.newest_whole(self.slots)
-        for path, error in [pair for slots in self.slots for pair in slots.errors.items()]:
-            tqdm.write(f"{self.name}: {path.name}{self.where(path)} is not used: {reason(error)}.")
-        return newest
+        home = self._today.keep_folder
+        if home and not os.path.isdir(home):  # noqa: PTH112  (no error where a mount is gone)
+            tqdm.write(f"{self.name}: no look into {home}: it is not there (is it mounted?).")
+        files_there = [(slots, path) for slots in self.slots for path in slots.states]
+        for slots, path in sorted(files_there, key=lambda file: file[0].states[file[1]].progress, reverse=True):
+            try:
+                return checkpoint.read(path)
+            except (OSError, Unusable) as error:
+                slots.pass_over(path, error)
+        return None
 
     def continued(self) -> Settings:
         """Today's settings with what this run recorded in place of defaults that have changed since, which is said."""
@@ -131,11 +135,10 @@ class Run:
         """Raise `ColorlibError` naming the differences where a checkpoint's identity is not that of a training."""
         different = identity.differences(self._state.identity or training, training, self._today.given)
         if different:
-            homes = " and ".join(shown(slots.folder.parents[1]) for slots in self.slots if slots.states)
+            folders = " and ".join(str(slots.folder) for slots in self.slots if slots.states)
             raise ColorlibError(
                 f"{self.name} was trained with {', '.join(different)}: that cannot be continued. Go back to it, choose "
-                f"another results folder (--results, COLORLIB_RESULTS), or forget it by deleting runs/{self.name} in "
-                f"{homes}."
+                f"another results folder (--results, COLORLIB_RESULTS), or forget it by deleting {folders}."
             )
 
     def locked(self):
@@ -147,10 +150,6 @@ class Run:
             except filelock.Timeout:
                 text = f"{self.name} is already being trained here, by another notebook or program. Wait for that,"
                 raise ColorlibError(f"{text} stop it, or choose another results folder (--results).") from None
-
-    def where(self, path: Path) -> str:
-        """Where a checkpoint lies, for a reader: "" in the run's own folder."""
-        return "" if path.parent == self.folder else f" in {shown(self._today.keep_folder)}"
 
     def _refuse_missing(self):
         raise ColorlibError(f"There is no trained {self.name} yet. Train it: python -m colorlib train {self.name}")
@@ -280,7 +279,7 @@ def former_run(settings: Settings, name: str) -> str:
     homes = [settings.results_folder, results, results / data, keep and keep.with_name(f"{settings.profile}-{data}")]
     for home in filter(None, homes):
         if {path.name for path in _files(home, name)} - {*Slots.NAMES}:
-            left = f"runs/{name} in {shown(home)} holds a training of an earlier version of this project"
+            left = f"{home / 'runs' / name} holds a training of an earlier version of this project"
             return f"{name}: {left}. It is neither continued nor touched; delete it when you no longer want it."
     return ""
 

@@ -14,7 +14,7 @@ import pytest
 
 from colorlib import ColorlibError
 from colorlib.runs import checkpoint
-from colorlib.runs.checkpoint import Slots, State, Unusable, newest_whole, pack, read
+from colorlib.runs.checkpoint import Slots, State, Unusable, pack, read
 from colorlib.sources import files
 
 A, B = Slots.NAMES
@@ -213,25 +213,11 @@ def test_what_cannot_be_read_is_set_aside_and_stays(tmp_path, monkeypatch, capsy
     with monkeypatch.context() as patch:
         unreadable(patch, tmp_path / A, tmp_path / B)
         slots = Slots(tmp_path)
-    assert slots.newest is None and {str(error) for error in slots.errors.values()} == {"[Errno 5] Input/output error"}
+    assert slots.newest is None
     for step in (1, 2, 3, 4):
         slots.put(state(step), pack(state(step), arrays(9)))
     assert {path.read_bytes() for path in tmp_path.glob("*.aside")} == before
-    assert capsys.readouterr().out.count("is set aside as checkpoint-") == 2
-
-
-def test_of_several_folders_the_newest_whole_one_is_read(tmp_path):
-    folders = [tmp_path / name for name in ("local", "drive")]
-    for step, folder in enumerate((*folders, *folders)):
-        folder.mkdir(exist_ok=True)
-        Slots(folder).put(state(step), pack(state(step), arrays(step)))
-    looked = [Slots(folder) for folder in folders]
-    assert newest_whole(looked).state.step == 3
-    path = folders[1] / B
-    path.write_bytes(path.read_bytes()[:-1])  # what a look does not notice
-    looked = [Slots(folder) for folder in folders]
-    assert newest_whole(looked).state.step == 2
-    assert list(looked[1].errors) == [path] and looked[1].newest == folders[1] / A
+    assert capsys.readouterr().out.count("is not used, and kept: Input/output error.") == 2
 
 
 def test_where_files_are_rewritten_one_that_cannot_be_read_now_may_be_the_newest(tmp_path, monkeypatch):

@@ -70,8 +70,7 @@ def test_a_failing_drive_is_said_once_retried_and_caught_up(home, said, monkeypa
     one.finish(5)
     assert steps_in(home) == {A: 1, B: 4} and not list(home.glob("*.aside"))
     assert said == [
-        f"baseline: copying to MyDrive/colorlib fails: {fault.strerror}. Training goes on; it is tried again.",
-        "baseline: the copy in MyDrive/colorlib has caught up.",
+        f"baseline: copying to MyDrive/colorlib fails: {fault.strerror}. Training goes on; it is tried again."
     ]
 
 
@@ -83,7 +82,7 @@ def test_an_unmounted_drive_is_not_made_on_the_local_disk(home, said):
     assert not home.parents[1].exists() and "No such file or directory" in said[0]
     home.parents[1].mkdir()  # it is mounted again
     one.finish(20)
-    assert steps_in(home) == {A: 1} and "caught up" in said[1]
+    assert steps_in(home) == {A: 1} and len(said) == 1
 
 
 def test_a_drive_that_stays_away_is_told_at_the_end(home, said):
@@ -170,16 +169,16 @@ def test_a_real_disk_that_is_full_then_read_only_then_gone(small_disk, said):
     ballast.unlink()
     assert tried(3)
     subprocess.run([*remount[:2], remount[2] + ",ro", remount[3]], check=True)
-    assert not tried(4) and "Read-only file system" in said[2] and steps_in(home) == {A: 1, B: 3}
+    assert not tried(4) and "Read-only file system" in said[1] and steps_in(home) == {A: 1, B: 3}
     subprocess.run([*remount[:2], remount[2] + ",rw", remount[3]], check=True)
     assert tried(5)
     subprocess.run(["umount", "-l", str(small_disk)], check=True)
-    assert not tried(6) and "No such file or directory" in said[4] and list(small_disk.iterdir()) == []
+    assert not tried(6) and "No such file or directory" in said[2] and list(small_disk.iterdir()) == []
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small_disk)], check=True)
     home.parents[1].mkdir()
     one.finish(5)
     assert list(steps_in(home).values()) == [6]
-    assert [line.split(":")[1].split()[:2] for line in said] == [["copying", "to"], ["the", "copy"]] * 3
+    assert len(said) == 3
 
 
 def test_a_training_further_on_or_with_other_settings_is_left_alone(home, said):

@@ -139,11 +139,11 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_used(chosen, cap
     newest.write_bytes(damage(newest.read_bytes()))
     before = again(run).newest()
     assert before.state.step == 3 and before.arrays["model/kernel"][0, 0] == 3
-    assert f"{newest.name} is not used: it" in capsys.readouterr().out
+    assert f"{newest.name} in {run.folder.parents[2].name}/results is not used, and kept: it" in capsys.readouterr().out
     run = write(chosen, [4, 5])  # training goes on from there, over the damaged one
     assert run.newest().state.step == 5
     said = capsys.readouterr().out
-    assert said.count("not used") == said.count("set aside") == 1 and len(list(run.folder.glob("*.aside"))) == 1
+    assert said.count("not used") == 1 and len(list(run.folder.glob("*.aside"))) == 1
 
 
 def test_everything_damaged_is_a_fresh_start_that_was_said(chosen, capsys):
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_cannot_be_read_now_is_never_deleted(chosen, capsys, m
     assert contents <= {path.read_bytes() for path in run.folder.iterdir()}
     said = capsys.readouterr().out
     assert ("Input/output error" if fault == "EIO" else "of another version of colorlib") in said
-    assert said.count("is set aside as") == 2
+    assert said.count("is not used, and kept") == 2
 
 
 def test_the_state_is_read_once(chosen, monkeypatch):
@@ -221,7 +221,7 @@ def test_the_copy_serves_when_the_local_disk_is_gone(kept):
     shutil.rmtree(kept.results_folder)
     assert run.state == "unfinished" and runs.table(kept).count("\n") == 1
     newest = run.newest()
-    assert newest.state.step == 3 and run.where(newest.path) == " in MyDrive/colorlib"
+    assert newest.state.step == 3 and checkpoint.shown(newest.path) == "MyDrive/colorlib"
     assert newest.best["model/kernel"][0, 0] == 2
     write(kept, [4, 5])
     assert steps_of(run) == [4, 5]
@@ -241,7 +241,7 @@ def test_the_newest_good_checkpoint_of_either_folder_wins(kept, capsys):
         path.write_bytes(torn(path.read_bytes()))
     newest = run.newest()
     assert (newest.state.step, newest.path.parent) == (3, local)
-    assert capsys.readouterr().out.count("in MyDrive/colorlib is not used") == 2
+    assert capsys.readouterr().out.count("in MyDrive/colorlib is not used, and kept") == 2
 
 
 def test_a_drive_out_of_reach_at_the_start_is_said(kept, capsys, monkeypatch):
@@ -249,14 +249,14 @@ def test_a_drive_out_of_reach_at_the_start_is_said(kept, capsys, monkeypatch):
     words = "Transport endpoint is not connected"
     unreadable(monkeypatch, [run.copies / name for name in (A, B)], errno.ENOTCONN, words)
     assert run.newest().state.step == 2
-    assert f"in MyDrive/colorlib is not used: {words}" in capsys.readouterr().out
+    assert f"in MyDrive/colorlib is not used, and kept: {words}" in capsys.readouterr().out
 
 
 def test_a_drive_that_is_not_mounted_at_the_start_is_said(kept, capsys, monkeypatch):
     run = write(kept, [1, 2])
     kept.keep_folder.rename(kept.keep_folder.with_name("aside"))
     assert again(run).newest().state.step == 2
-    assert "no look into MyDrive/colorlib: it is not there (is it mounted?)." in capsys.readouterr().out
+    assert "MyDrive/colorlib: it is not there (is it mounted?)." in capsys.readouterr().out
 
 
 def test_a_copy_that_is_not_in_place_at_the_end_is_said(kept, capsys):
@@ -280,7 +280,7 @@ def test_what_an_earlier_version_left_on_drive_is_set_aside_and_said(kept, capsy
     write(kept, [1, 2, 3, 4])
     assert contents == {path.read_bytes() for path in drive.glob("*.aside")} and len(contents) == 2
     assert steps_of_folder(drive)[-1] == 4
-    assert capsys.readouterr().out.count("set aside") == 2
+    assert capsys.readouterr().out.count("of another version of colorlib") == 4  # when looked for, and when copied
 
 
 def test_a_start_writes_no_checkpoint_anew_that_is_there(kept):
@@ -616,7 +616,7 @@ def test_runs_of_an_earlier_version_are_named_and_left_alone(chosen, tmp_path, m
         (folder / "checkpoint-00000120.npz").touch()
         (folder / "best-0003.npz").touch()
         line = runs.former_run(mine, "baseline")
-        assert f"baseline: runs/baseline in {home.parent.name}/{home.name} holds a training of an earlier" in line
+        assert f"baseline: {folder} holds a training of an earlier version of this project" in line
         assert runs.table(mine).splitlines()[-1] == line and runs.former_run(mine, "rebalanced") == ""
         assert runs.Run(mine, "baseline").state == "missing"
         assert len(list(folder.iterdir())) == 2
