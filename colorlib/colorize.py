@@ -27,6 +27,7 @@ from colorlib.sources import files, photos
 AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time
 HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
+FEW_PHOTOS = 1000  # a model that has learned from fewer is told so
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
 BELOW, ABOVE = -1e-4, 1 + 1e-3
 NOTEBOOKS = dict(zip(MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet"), strict=True))
@@ -352,6 +353,8 @@ def _described(run) -> str:
     day = datetime.date.fromtimestamp(_last_epoch(run.folder) or time.time())
     text = f"Colors by the run {run.folder.name}, trained on {Path(run.settings.data).name} until {day:%d %B %Y}: "
     text += f"epoch {run.best_epoch} of {len(run.history)}, its best."
+    seen = run.history[0]["steps"] * run.settings.batch_size  # the last step of an epoch may have fewer
+    text += f" It has learned from {seen:,} photos at the most: expect few colors." * (seen < FEW_PHOTOS)
     return text + " It began with random weights: expect little." * (run.settings.weights == "none")
 
 

@@ -434,12 +434,12 @@ def test_the_command_hands_on_all_that_it_is_told(tmp_path, model, monkeypatch, 
 def trained(monkeypatch):
     """Pretend that the runs in a results folder are these: name -> validation MSE."""
 
-    def pretend(weights="imagenet", **there):
+    def pretend(weights="imagenet", steps=100, **there):
         def run(chosen, name):
             mse = there.get(name)
             return types.SimpleNamespace(
                 best_epoch=0 if mse is None else 2,
-                history=[{"epoch": 1, "val_mse": 9.0}, {"epoch": 2, "val_mse": mse}, {"epoch": 3, "val_mse": 8.0}],
+                history=[{"epoch": i + 1, "steps": steps, "val_mse": value} for i, value in enumerate((9.0, mse, 8.0))],
                 folder=chosen.results_folder / "runs" / name,
                 settings=chosen.replace(data="sample", weights=weights),
                 build_model=lambda: f"{name} of {chosen.results_folder.name}",
@@ -466,6 +466,9 @@ def test_without_a_name_the_best_run_colors(trained, tmp_path, capsys):
     epochs.unlink()
     colorize.trained_model(chosen)
     assert "It began with random weights: expect little." in capsys.readouterr().out
+    trained(steps=7, baseline=0.02)
+    colorize.trained_model(chosen)
+    assert "It has learned from 112 photos at the most: expect few colors." in capsys.readouterr().out
 
 
 def finished(folder, when):
