@@ -189,7 +189,8 @@ class _Bookkeeper(keras.callbacks.Callback):
             metric.reset_state()
         self._save(is_best)
         if self.progress:
-            best = ", the best so far" if is_best else f", stopped early after {state.wait} worse" * state.stopped
+            is_early = state.stopped and epoch + 1 < self.settings.epochs
+            best = ", the best so far" if is_best else f", stopped early after {state.wait} worse" * is_early
             both = f"loss {row['loss']:.5f}, validation {row['val_loss']:.5f}{best}"
             tqdm.write(f"epoch {epoch + 1}/{self.settings.epochs}: {both}; {row['seconds']:.1f} s")
 

@@ -251,6 +251,17 @@ def test_history_schedule_and_early_stopping(photos, whole):
     assert stopped.newest().state.stopped and len(stopped.history) == stopped.best_epoch + patience < 6
 
 
+def test_a_training_that_ends_as_planned_is_not_said_to_stop_early(photos, tmp_path, capfd, monkeypatch):
+    real = training._Bookkeeper.on_epoch_end
+    worse = lambda self, epoch, logs: real(self, epoch, logs | {"val_loss": 1.0 + epoch})  # noqa: E731
+    monkeypatch.setattr(training._Bookkeeper, "on_epoch_end", worse)
+    for epochs, is_early in ((2, False), (3, True)):
+        changes = {"patience": 1, "epochs": epochs, "results_folder": tmp_path / str(epochs)}
+        run = training.train("baseline", photos.settings.replace(**changes), photos.split)
+        assert run.best_epoch == 1 and len(run.history) == 2
+        assert ("stopped early" in "".join(capfd.readouterr())) == is_early
+
+
 def test_the_best_weights_are_those_of_the_best_epoch(photos, whole):
     """The validation MSE of a run that went on after its best epoch, computed again with the weights it gives out."""
     run = whole["rebalanced"]
