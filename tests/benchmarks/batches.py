@@ -34,7 +34,7 @@ def loop(paths) -> int:
 
 
 def ours(split, rgb, **changes):
-    chosen = settings.load("sample", image_size=SIZE, batch_size=BATCH, **changes)
+    chosen = settings.load("sample", **{"image_size": SIZE, "batch_size": BATCH, "crop": 1.0} | changes)
 
     # The graph is built once, as in a training.
     stream = batches.training(split, chosen, rgb=rgb).take(PHOTOS // BATCH)
