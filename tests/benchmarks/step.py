@@ -25,8 +25,8 @@ BACKBONES = ("vgg16", "efficientnetb7")
 LEVERS = {  # arguments of `build_colorizer` beyond the plain form
     "head at half size": {"head_stride": 2},
     "head at quarter size": {"head_stride": 4},
-    "light ladder": {"light": True},
-    "light ladder, head at half size": {"head_stride": 2, "light": True},
+    "light ladder": {"widths": FORMS["fast"]["widths"]},
+    "light ladder, head at half size": {"head_stride": 2, "widths": FORMS["fast"]["widths"]},
     "bfloat16 in the frozen backbone": {"backbone_dtype": "mixed_bfloat16"},
 }
 
@@ -62,7 +62,7 @@ def bare_parts(backbone: str, form: dict, batch: int, steps: int) -> dict:
     features = forward()
     taps = [keras.Input(tap.shape[1:], dtype=tap.dtype) for tap in features]
     stride = form.get("head_stride", 1)
-    top = models._ladder(taps, 0.0, SIZE // stride, form.get("light", False))
+    top = models._ladder(taps, 0.0, SIZE // stride, form.get("widths"))
     ladder = keras.Model(taps, models._head(top, SIZE // stride, stride))
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(ladder.trainable_variables)
