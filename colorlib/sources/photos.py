@@ -1,9 +1,10 @@
 """What is a photograph in a folder, and any one photograph to upright sRGB, or a named reason why not.
 
-Memory: a photo of n pixels needs about 12 n bytes while it is read, and one of more than `MAX_PIXELS` is refused by
-its header, before anything is decoded: never more than about 1.7 GB, whatever a file claims to be.
+Memory: a photo of n pixels needs about 12 n bytes while it is read, and one of more than `tiff.MAX_PIXELS` is refused
+by its header, before anything is decoded: never more than about 1.7 GB, whatever a file claims to be.
 """
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -11,7 +12,6 @@ import io
 import os
 import re
 import stat
-import struct
 import warnings
 from pathlib import Path
 
@@ -20,20 +20,13 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, Unidentifie
 
 from colorlib import ColorlibError
 from colorlib.sources import tiff
-
-MAX_PIXELS = 12_000 * 12_000
+from colorlib.sources.tiff import PhotoError
 
 # EPS and PostScript run a program, WMF asks Windows, and the others are names without a decoder.
 _NEVER = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 _SRGB = ImageCms.createProfile("sRGB")
-_CUT_SHORT = ("truncated", "unexpected end", "not enough", "buffer is not large", "eof", "incomplete", "no more data")
-
-
-class PhotoError(ColorlibError):
-    """Why a file is no photograph that can be read: `str(error)` is the reason, and starts with one of
-    "missing", "no permission", "a folder", "a special file", "empty", "not an image", "a raw file", "a HEIC photo",
-    "a video", "cut short", "too many pixels", "no content", "not read" (a kind of TIFF) or "damaged".
-    """
+_JPEG_PIXELS, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # markers
+_JPEG_MORE = b"".join(bytes([*range(256), 0xD0 + i]) for i in range(8))  # bytes of all kinds, and restart markers
 
 
 class OutOfMemory(ColorlibError, MemoryError):
@@ -52,28 +45,24 @@ class Photograph:
     notes: tuple[str, ...]  # what the reader of the result should know: "the first of several frames", ...
 
 
-# Which files of a folder are photographs.
+# Which files of a folder are photographs. The first three kinds that are none could be had, and say how.
 
-RAW = "raw files of a camera"
-HEIC = "HEIC photos"
+RAW = "raw files of a camera, which must be developed first, as TIFF or JPEG"
+HEIC = "HEIC photos, which need `pip install pillow-heif`, or must be saved as JPEG"
+LOCKED = "folders that may not be read, unless their owner permits it"
 VIDEOS = "videos"
 SIDECARS = "notes of cameras and programs on photos"
 SYSTEM = "previews and hidden files of other programs"
 LINKS = "links to folders"
-LOCKED = "folders that may not be read"
 SPECIAL = "pipes, devices and sockets"  # to open one may wait forever
 OTHER = "other files"
-ADVICE = {
-    RAW: "Develop them first, as TIFF or JPEG",
-    HEIC: "Run `pip install pillow-heif` and then this once more, or save them as JPEG",
-    LOCKED: "Ask their owner for the permission",
-}
-# Photos are told by their endings: a look into every file would take hours where a folder lies on a network.
-_PHOTO_ENDINGS = (
-    "jpg jpeg jpe jfif mpo png apng tif tiff webp avif avifs gif bmp dib jp2 j2k j2c jpc jpf jpx ppm pgm pbm pnm pfm "
-    "psd tga pcx sgi ras qoi"
-)
+PHOTOS, FOLDERS = "photos", "folders"
+# Kinds are told by their endings: a look into every file would take hours where a folder lies on a network.
 _ENDINGS = {
+    PHOTOS: (
+        "jpg jpeg jpe jfif mpo png apng tif tiff webp avif avifs gif bmp dib jp2 j2k j2c jpc jpf jpx ppm pgm pbm pnm "
+        "pfm psd tga pcx sgi ras qoi"
+    ),
     HEIC: "heic heif heics heifs hif",
     RAW: (
         "dng cr2 cr3 crw nef nrw arw sr2 srf srw raf orf ori rw2 rwl pef ptx raw x3f 3fr fff iiq mef mos erf dcr kdc "
@@ -84,12 +73,8 @@ _ENDINGS = {
     SYSTEM: "db ini lrdata lrprev",
 }
 _KINDS = {f".{ending}": kind for kind, endings in _ENDINGS.items() for ending in endings.split()}
-_KINDS |= dict.fromkeys(f".{ending}" for ending in _PHOTO_ENDINGS.split())
 # Where servers, archives and systems keep small copies and what was deleted; so does any folder with a dot in front.
-_SYSTEM_FOLDERS = (
-    *("@eadir", "@recycle", "#recycle", "$recycle.bin"),
-    *("__macosx", "lost+found", "system volume information"),
-)
+_SYSTEMS = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "__macosx", "lost+found", "system volume information"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,62 +85,52 @@ class Found:
     left_out: dict[str, tuple[Path, ...]]
 
     def __str__(self) -> str:
-        """What was left out, one line a kind: how many, the first of them, and what to do; "" if there is nothing."""
+        """What was left out, one line a kind: how many, and the first of them; "" if there is nothing."""
         lines = []
-        for kind, paths in self.left_out.items():
+        for kind, paths in sorted(self.left_out.items()):
             names = ", ".join(shown(path.name) for path in paths[:3]) + ", …" * (len(paths) > 3)
-            advice = f" {ADVICE[kind]}." if kind in ADVICE else ""
-            lines.append(f"  left out, {kind}: {len(paths):,} ({names}).{advice}")
+            lines.append(f"  left out, {kind}: {len(paths):,} ({names})")
         return "\n".join(lines)
 
 
-def find(folder: Path | str) -> Found:
+def find(source: Path | str) -> Found:
     """The photos in a folder and its subfolders, told by the endings of their names; nothing is opened.
 
     Left out and listed by kind: what other programs and systems keep beside photos, hidden files among it (a folder of
     such previews counts as one), links to folders, everything else that is no photo by its ending, and HEIC photos
-    where pillow-heif is not installed. Raises OSError where the folder is none or its disk fails; a subfolder without
-    permission is left out.
+    where pillow-heif is not installed. A single file that somebody names is a photo, too, where its ending tells
+    nothing. Raises OSError where there is nothing or the disk fails; a subfolder without permission is left out.
     """
-    folder, photographs, left_out = Path(folder), [], {kind: [] for kind in (*ADVICE, VIDEOS, SIDECARS)}
+    source, by_kind = Path(source), collections.defaultdict(list)
 
-    def unreadable(error: OSError):
-        if not isinstance(error, PermissionError) or Path(error.filename) == folder:
+    def not_listed(error: OSError):
+        if isinstance(error, PermissionError) and Path(error.filename) != source:
+            by_kind[LOCKED].append(Path(error.filename))
+        elif isinstance(error, NotADirectoryError) and Path(error.filename) == source:
+            by_kind[PHOTOS if kind_of(source) == OTHER else kind_of(source)].append(source)
+        else:
             raise error
-        left_out[LOCKED].append(Path(error.filename))
 
-    for parent, subfolders, names in os.walk(folder, onerror=unreadable):
-        for path in [Path(parent, name) for name in subfolders]:
-            kind = SYSTEM if _is_system(path) else LINKS if path.is_symlink() else None
-            if kind:
-                subfolders.remove(path.name)
-                left_out.setdefault(kind, []).append(path)
-        for path in [Path(parent, name) for name in names]:
-            kind = kind_of(path)
-            photographs.append(path) if kind is None else left_out.setdefault(kind, []).append(path)
-    by_kind = {kind: tuple(sorted(paths, key=Path.as_posix)) for kind, paths in left_out.items() if paths}
-    return Found(tuple(sorted(photographs, key=Path.as_posix)), by_kind)
+    for parent, subfolders, names in os.walk(source, onerror=not_listed):
+        kinds = {path: kind_of(path) for path in (Path(parent, name) for name in (*subfolders, *names))}
+        subfolders[:] = [path.name for path, kind in kinds.items() if kind == FOLDERS]
+        for path, kind in kinds.items():
+            by_kind[kind].append(path)
+    by_kind = {kind: tuple(sorted(paths, key=Path.as_posix)) for kind, paths in by_kind.items() if kind != FOLDERS}
+    return Found(by_kind.pop(PHOTOS, ()), by_kind)
 
 
-def look(path: Path) -> Found:
-    """The same of a single file that somebody names: a photo, too, where its ending tells nothing."""
-    kind = kind_of(path)
-    return Found((path,), {}) if kind in (None, OTHER) else Found((), {kind: (path,)})
-
-
-def kind_of(path: Path) -> str | None:
-    """None for a photo, else the kind of file that the name tells, such as `RAW`."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return SPECIAL
-    except OSError:  # a link to nowhere, say: its reason is told where it is read
-        pass
-    kind = SYSTEM if _is_system(path) else _KINDS.get(path.suffix.lower(), OTHER)
-    return None if kind == HEIC and reads_heic() else kind
-
-
-def _is_system(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.lower() in _SYSTEM_FOLDERS or path.name.lower().endswith(".lrdata")
+def kind_of(path: Path) -> str:
+    """`PHOTOS`, `FOLDERS`, or the kind of what is left out, such as `RAW`."""
+    if path.name.startswith(".") or path.name.lower() in _SYSTEMS or path.suffix.lower() == ".lrdata":
+        return SYSTEM
+    kind = _KINDS.get(path.suffix.lower(), OTHER)
+    with contextlib.suppress(OSError):  # a link to nowhere, say: its reason is told where it is read
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return LINKS if path.is_symlink() else FOLDERS
+        kind = kind if stat.S_ISREG(mode) else SPECIAL
+    return PHOTOS if kind == HEIC and reads_heic() else kind
 
 
 @functools.cache
@@ -177,95 +152,87 @@ def shown(path: Path | str) -> str:
 # One photograph.
 
 
-def read(source) -> Image.Image:
+def read(source, ratio: int = 1) -> Image.Image:
     """The photograph upright, in sRGB, mode "RGB", 8 bits a channel.
 
     source: a path, or the file's bytes. The EXIF orientation is applied; CMYK, palettes, Lab and 16-bit gray are
     converted, with the file's ICC profile where it has one; transparent pixels are laid over white, as on a printed
-    page; of an animation comes the first frame. Raises `PhotoError` with the reason when the file cannot be read.
+    page; of an animation comes the first frame. ratio: see `read_whole`. Raises `PhotoError` with the reason when the
+    file cannot be read.
     """
-    photo = read_whole(source)
+    photo = read_whole(source, ratio)
     if photo.alpha is None:
         return photo.image
-    page = Image.new("RGB", photo.image.size, "white")
-    page.paste(photo.image, mask=photo.alpha)
-    return page
+    return Image.composite(photo.image, Image.new("RGB", photo.image.size, "white"), photo.alpha)
 
 
-def read_whole(source) -> Photograph:
-    """The same photograph with what `read` leaves behind: full-depth gray, transparency, metadata and notes."""
+def read_whole(source, ratio: int = 1) -> Photograph:
+    """The same photograph with what `read` leaves behind: full-depth gray, transparency, metadata and notes.
+
+    ratio: 8 reads an eighth of a JPEG's rows and columns, in a tenth of the time.
+    """
     with _opened(source) as (image, notes):
         try:
-            image.load()
+            _reduced(image, ratio).load()
         except OSError:
             if image.format not in ("JPEG", "MPO"):
                 raise
-            image = Image.open(io.BytesIO(_bytes(source) + b"\xff\xd9"))  # for its end marker may be all that it lacks
-        _refuse_missing_rows(image, source)
+            image = Image.open(io.BytesIO(_bytes(source) + _JPEG_END))  # for its end marker may be all that it lacks
+        _refuse_missing_rows(image, source, ratio)
         profile = image.info.get("icc_profile")
-        if _orientation(image, notes):
+        with _noting(notes, "its EXIF orientation is unreadable, so it was not turned"):
+            image.getexif().get(ExifTags.Base.Orientation)
             with _noting([], "of another tag that is broken; the picture is upright by then"):
                 ImageOps.exif_transpose(image, in_place=True)
-        metadata, alpha, gray = _metadata(image, notes), _alpha(image), _deep_gray(image)
+        metadata, (colors, alpha), gray = _metadata(image, notes), _colors_and_alpha(image), _deep_gray(image)
         if alpha is not None and not alpha.getbbox():
             raise PhotoError("no content: every pixel is transparent")
         if gray is None:
-            rgb = _to_srgb(_without_alpha(image), profile, notes)
+            rgb = _to_srgb(colors, profile, notes)
         else:
             rgb, gray = _deep_to_srgb(gray, profile, notes)
     return Photograph(rgb, gray, alpha, metadata, tuple(notes))
 
 
 def is_plain(source) -> bool:
-    """Whether training's decoder (see `batches`) can use the file as it is: an upright JPEG or PNG, 8-bit gray or RGB,
-    without transparency, in sRGB, and decoded whole by `tf.io.decode_jpeg`.
+    """Whether training can use the file as it is: a JPEG or PNG, 8-bit gray or RGB, in which its decoder (see `batches`)
+    sees what `read` gives, at most one level apart: upright, in sRGB, whole, nothing transparent.
 
-    False as well for a file that is cut short; whether something of it can be saved, `read` finds out.
+    False as well where its decoder refuses a file of which `read` saves something.
     """
-    with _opened(source) as (image, _):
-        is_jpeg = image.format in ("JPEG", "MPO")
-        if not (is_jpeg or image.format == "PNG") or image.mode not in ("L", "RGB") or "transparency" in image.info:
-            return False
-        if (not is_jpeg and getattr(image, "is_animated", False)) or _orientation(image) != 1:
-            return False
-        if not _is_srgb(image.info.get("icc_profile"), image.mode):
-            return False
-        import tensorflow as tf  # here, because nothing else in this module needs it
+    import tensorflow as tf  # here, because nothing else in this module needs it
 
+    with _opened(source) as (image, _):
+        if image.format not in ("JPEG", "MPO", "PNG") or image.mode not in ("L", "RGB"):
+            return False
+        ratio = 1 if image.format == "PNG" or "progressive" in image.info else 8  # all of the bytes, few of the pixels
         try:
-            decoded = tf.io.decode_jpeg(  # an eighth of the size: all of the bytes, few of the pixels
-                _bytes(source), channels=3, ratio=8 if is_jpeg else 1, dct_method="INTEGER_ACCURATE"
-            )
+            decoded = tf.io.decode_jpeg(_bytes(source), channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
         except tf.errors.InvalidArgumentError:
             return False
-        if is_jpeg and _may_lack_rows(image, decoded[-1, -1].numpy()):
-            image.load()
-            _refuse_missing_rows(image, source)
-        return True
+        pixels = np.asarray(read(source, ratio), np.int16)
+        return pixels.shape == decoded.shape and bool((np.abs(pixels - decoded) <= 1).all())
 
 
 @contextlib.contextmanager
 def _opened(source):
     """(image, notes): an image, open but not yet decoded. Whatever Pillow raises, here or in the block, leaves as a
     `PhotoError`, but for `OutOfMemory`."""
-    head, notes = b"", []
+    notes = []
     try:
         with _file(source) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MAX_PIXELS is our own limit, and a broken tag raises where it matters
-            head = file.read(16)
-            with (_open_tiff if head[:4] in tiff.HEADS else _open)(file, notes) as image:
+            warnings.simplefilter("ignore")  # our limit of pixels is another, and a broken tag raises where it matters
+            with _open(file, notes) as image:
                 yield image, notes
     except PhotoError:
         raise
-    except tiff.TiffError as error:
-        raise PhotoError(str(error)) from error
     except MemoryError as error:
         raise OutOfMemory(
             "There is no memory left to read the photo. Close other programs or notebooks (Runtime > Manage sessions), "
             "or make the photo smaller."
         ) from error
     except Exception as error:  # Pillow's parsers let through whatever they meet: IndexError, SyntaxError, ...
-        raise _reason(error, head) from error
+        raise PhotoError(_reason(error)) from error
 
 
 def _bytes(source) -> bytes:
@@ -275,112 +242,90 @@ def _bytes(source) -> bytes:
 def _file(source):
     """The file or the bytes, open for reading. Raises `PhotoError` for what is neither, before it is opened."""
     if isinstance(source, bytes):
-        size = len(source)
-    else:
-        state = Path(source).stat()
-        size = state.st_size
-        if stat.S_ISDIR(state.st_mode):
-            raise PhotoError("a folder, not a file")
-        if not stat.S_ISREG(state.st_mode):
-            raise PhotoError("a special file, such as a pipe or a device")
-    if not size:
-        raise PhotoError("empty: the file has no bytes")
-    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+        return io.BytesIO(source)
+    mode = Path(source).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise PhotoError("a folder, not a file")
+    if not stat.S_ISREG(mode):
+        raise PhotoError("a special file, such as a pipe or a device")
+    return Path(source).open("rb")
 
 
 def _open(file, notes: list) -> Image.Image:
+    head = file.read(16)
+    file.seek(0)
+    if not head:
+        raise PhotoError("empty: the file has no bytes")
+    if head.startswith(tiff.HEADS):
+        if _KINDS.get(Path(getattr(file, "name", "")).suffix.lower()) == RAW:
+            raise PhotoError(tiff.IS_RAW)
+        return tiff.open_photo(file, notes)
     Image.init()
     reads_heic()
-    file.seek(0)
-    image = Image.open(file, formats=[name for name in Image.OPEN if name not in _NEVER])
-    _check_size(*image.size)
+    try:
+        image = Image.open(file, formats=[name for name in Image.OPEN if name not in _NEVER])
+    except UnidentifiedImageError:
+        reason = next(reason for beginning, reason in _BEGINNINGS if re.match(beginning, head, re.DOTALL))
+        raise PhotoError(reason) from None
+    tiff.check_size(*image.size)
     if getattr(image, "is_animated", False):
         notes.append("the first of several frames")
     return image
 
 
-def _open_tiff(file, notes: list) -> Image.Image:
-    pages = tiff.pages(file)
-    ending = Path(getattr(file, "name", "")).suffix.lower()
-    if tiff.is_raw(pages) or _KINDS.get(ending) == RAW:
-        raise PhotoError(_IS_RAW)
-    page = tiff.full_size(pages, notes)
-    _check_size(page.imagewidth, page.imagelength)
-    return tiff.open_page(file, page)
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise PhotoError(
-            f"too many pixels: {width} × {height}, of at most {MAX_PIXELS:,}; make the picture smaller first"
-        )
-
-
-def _reason(error: Exception, head: bytes) -> PhotoError:
-    """The `PhotoError` that names what an exception means for a file that begins with `head`."""
-    text = str(error).lower()
-    if isinstance(error, FileNotFoundError):
-        return PhotoError("missing: there is no such file")
-    if isinstance(error, PermissionError):
-        return PhotoError("no permission to read the file")
-    if isinstance(error, UnidentifiedImageError):
-        return PhotoError(next(reason for beginning, reason in _BEGINNINGS if re.match(beginning, head, re.DOTALL)))
-    if isinstance(error, Image.DecompressionBombError):
-        return PhotoError("too many pixels; make the picture smaller first")
-    if isinstance(error, (EOFError, struct.error)) or any(words in text for words in _CUT_SHORT):
-        return PhotoError("cut short: the file ends before the picture does")
-    return PhotoError(f"damaged ({type(error).__name__})")
-
-
-_IS_RAW = "a raw file of a camera: develop it first, as TIFF or JPEG"
+_CUT_SHORT = (  # words of Pillow and of struct
+    *("truncated", "unexpected end", "not enough", "buffer is not large", "requires a buffer"),
+    *("eof", "incomplete", "no more data"),
+)
 _BEGINNINGS = (  # of files that Pillow cannot open
     (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo: install the package pillow-heif, or save it as JPEG"),
-    (rb"....ftypcrx |FUJIFILM|II(RO|RS|U\x00)|MMOR|\x00MRM|FOVb|II.\x00....HEAP", _IS_RAW),
+    (rb"....ftypcrx |FUJIFILM|II(RO|RS|U\x00)|MMOR|\x00MRM|FOVb|II.\x00....HEAP", tiff.IS_RAW),
     (rb"....ftypavi|\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|BM", "damaged (in its first bytes)"),
     (rb"....ftyp|RIFF....AVI |\x1a\x45\xdf\xa3|\x00\x00\x01\xba", "a video, not a photo"),
     (rb"", "not an image of a kind that Pillow reads"),
 )
 
 
-# Rows that are not there, though the file has an end: a program that repairs memory cards may have put it there.
+def _reason(error: Exception) -> str:
+    """What an exception means for a file."""
+    if isinstance(error, FileNotFoundError):
+        return "missing: there is no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read the file"
+    if isinstance(error, Image.DecompressionBombError):
+        return "too many pixels; make the picture smaller first"
+    if isinstance(error, EOFError) or any(words in str(error).lower() for words in _CUT_SHORT):
+        return "cut short: the file ends before the picture does"
+    return f"damaged ({type(error).__name__})"
 
 
-def _may_lack_rows(image: Image.Image, corner) -> bool:
-    """Whether the lower right pixel is what decoders leave where nothing was decoded: libjpeg mid gray, a PNG black."""
-    if image.format == "PNG":
-        return not np.any(corner)
-    is_jpeg = image.format in ("JPEG", "MPO")
-    return is_jpeg and ("progressive" in image.info or np.all((np.array(corner) >= 127) & (np.array(corner) <= 128)))
+def _reduced(image: Image.Image, ratio: int) -> Image.Image:
+    """The same image, which if it is a JPEG will be decoded to a `ratio`-th of its rows and columns."""
+    if ratio > 1:
+        image.draft(None, (max(1, image.width // ratio), max(1, image.height // ratio)))
+    return image
 
 
-def _refuse_missing_rows(image: Image.Image, source) -> None:
+def _refuse_missing_rows(image: Image.Image, source, ratio: int) -> None:
     """Raise `PhotoError` where a JPEG or PNG, decoded, lacks rows, or a progressive JPEG its details.
 
-    It is decoded once more: a JPEG with zeros before its end marker, a PNG into a picture that is not black. That
+    They may be missing though the file has an end: a program that repairs memory cards may have put it there. The last
+    pixel is then what decoders leave where nothing was decoded: in a PNG black, in a JPEG mid gray. Such a file is
+    decoded once more: a JPEG with more bytes before its end marker, a PNG into a picture that is not black. That
     changes one that lacks something, and no other.
     """
-    if not _may_lack_rows(image, image.getpixel((image.width - 1, image.height - 1))):
+    corner = np.array(image.getpixel((image.width - 1, image.height - 1)))
+    if image.format == "PNG" and not corner.any():
+        again = Image.open(io.BytesIO(_bytes(source)))
+        again.im = Image.new(again.mode, again.size, 1).im
+    elif image.format in ("JPEG", "MPO") and ("progressive" in image.info or np.isin(corner, (127, 128)).all()):
+        data = _bytes(source)
+        end = data.rfind(_JPEG_END) if data.rfind(_JPEG_END) > data.rfind(_JPEG_PIXELS) else len(data)
+        again = _reduced(Image.open(io.BytesIO(data[:end] + _JPEG_MORE + _JPEG_END)), ratio)
+    else:
         return
-    data = _bytes(source)
-    if image.format != "PNG":
-        data = data[: _end_of_jpeg(data)] + bytes(1000) + b"\xff\xd9"
-    with Image.open(io.BytesIO(data)) as again:
-        if image.format == "PNG":
-            again.im = Image.new(again.mode, again.size, 1).im
-        if again.tobytes() != image.tobytes():
-            raise PhotoError("cut short: the last rows of the picture are missing")
-
-
-def _end_of_jpeg(data: bytes) -> int:
-    """Where the end marker of the first JPEG in some bytes stands; their length if there is none."""
-    place = 2
-    while data[place : place + 1] == b"\xff" and data[place + 1] != 0xD9:
-        marker = data[place + 1]
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        if marker == 0xDA:  # pixels follow, up to a marker that is neither a stuffed byte nor a restart
-            following = re.compile(rb"\xff[^\0\xd0-\xd7\xff]").search(data, place)
-            place = following.start() if following else len(data)
-    return place
+    if again.tobytes() != image.tobytes():
+        raise PhotoError("cut short: the last rows of the picture are missing")
 
 
 # What else a file tells.
@@ -397,15 +342,9 @@ def _noting(notes: list, note: str):
         notes.append(note)
 
 
-def _orientation(image: Image.Image, notes: list | None = None) -> int | None:
-    """The EXIF orientation, 1 for upright, or None where it is unreadable."""
-    with _noting([] if notes is None else notes, "its EXIF orientation is unreadable, so it was not turned"):
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-
-
 def _metadata(image: Image.Image, notes: list) -> dict:
     """What `Image.save` should be given to keep in a PNG: EXIF and XMP without orientation, resolution and texts."""
-    kept = {}
+    kept = {"pnginfo": PngImagePlugin.PngInfo()}
     with _noting(notes, "its EXIF data are unreadable and were dropped"):
         exif = image.getexif()
         exif.pop(ExifTags.Base.Orientation, None)
@@ -418,74 +357,66 @@ def _metadata(image: Image.Image, notes: list) -> dict:
     for key, name in (("xmp", "XML:com.adobe.xmp"), ("comment", "Comment")):
         if isinstance(image.info.get(key), bytes):
             texts.setdefault(name, image.info[key].decode("utf-8", "replace"))
-    if texts:
-        kept["pnginfo"] = PngImagePlugin.PngInfo()
-        for key, text in texts.items():
-            kept["pnginfo"].add_itxt(key, text)
+    for name, text in texts.items():
+        kept["pnginfo"].add_itxt(name, text)
     return kept
 
 
 # Colors.
 
 
+def _colors_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The colors in one of the modes that profiles speak of, L, RGB, CMYK or LAB; the transparency, as mode "L"."""
+    is_clear = image.has_transparency_data
+    if image.mode.startswith(("I", "F")):
+        seen = np.asarray(image) != image.info.get("transparency")
+        return image, Image.fromarray(np.where(seen, 255, 0).astype(np.uint8)) if is_clear else None
+    if image.mode in ("L", "RGB", "CMYK", "LAB") and not is_clear:
+        return image, None
+    image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
+    return image.convert(image.mode[:-1]), image.getchannel("A") if is_clear else None
+
+
 def _deep_gray(image: Image.Image) -> np.ndarray | None:
     """Gray of more than 8 bits as uint16, (height, width), 65535 being white; None for other images."""
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+    if not image.mode.startswith(("I", "F")):
         return None
     gray = np.asarray(image)
-    top = 1 if image.mode == "F" else 65535
-    if not (gray.min() >= 0 and gray.max() <= top):  # true for NaN as well
-        raise PhotoError(f"damaged (gray values outside [0, {top}], so that black and white are unknown)")
-    return np.rint(gray * (65535 / top)).astype(np.uint16) if top != 65535 else gray.astype(np.uint16)
-
-
-def _alpha(image: Image.Image) -> Image.Image | None:
-    """The transparency as mode "L", or None where there is none."""
-    if image.getbands()[-1] in ("A", "a"):
-        return image.getchannel(image.getbands()[-1])
-    if image.mode.startswith("I;16") and "transparency" in image.info:
-        return Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
-    return image.convert("RGBA").getchannel("A") if "transparency" in image.info else None
-
-
-def _without_alpha(image: Image.Image) -> Image.Image:
-    """In one of the modes that profiles speak of: L, RGB, CMYK or LAB."""
-    if image.mode in ("L", "RGB", "CMYK", "LAB"):
-        return image
-    if image.mode in ("1", "LA", "La"):
-        return image.convert("LA").convert("L") if image.mode == "La" else image.convert("L")
-    return (image.convert("RGBA") if image.mode in ("P", "PA", "RGBa") else image).convert("RGB")
+    if image.mode == "F":
+        gray = np.rint(gray * np.float32(65535))
+    if not (gray.min() >= 0 and gray.max() <= 65535):  # true for NaN as well
+        raise PhotoError("damaged (gray values outside of black and white)")
+    return gray.astype(np.uint16)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list) -> Image.Image:
     """Mode "RGB" in sRGB, of an image in L, RGB, CMYK or LAB, through its ICC profile where it has a usable one."""
     if image.mode == "LAB":
         return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), _SRGB, outputMode="RGB")
-    if not _is_srgb(profile, image.mode):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, TypeError, ValueError):  # broken, or of another kind of image
-            notes.append("its color profile is unusable, so sRGB was assumed")
+    if profile is not None and not _is_srgb(profile, image.mode):
+        if converted := _converted(image, profile):
+            return converted
+        notes.append("its color profile is unusable, so sRGB was assumed")
     return image.convert("RGB")
 
 
-@functools.lru_cache(maxsize=64)
-def _is_srgb(profile: bytes | None, mode: str) -> bool:
-    """Whether the profile moves no color of an image in this mode by more than one level. None counts as sRGB."""
-    if profile is None:
-        return True
-    if mode not in ("L", "RGB"):
-        return False
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    colors = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-    image = Image.fromarray(colors) if mode == "RGB" else Image.fromarray(levels[None])
+def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """The image in sRGB; None where the profile is broken, or of another kind of image."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        seen = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return False
-    return np.abs(np.asarray(seen, int) - np.asarray(image.convert("RGB"), int)).max() <= 1
+        return None
+
+
+@functools.lru_cache(maxsize=64)
+def _is_srgb(profile: bytes, mode: str) -> bool:
+    """Whether the profile moves no color of an image in this mode by more than one level."""
+    levels = np.linspace(0, 255, 9).astype(np.uint8)
+    colors = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
+    image = Image.fromarray(colors).convert(mode)
+    seen = _converted(image, profile)
+    return seen is not None and np.abs(np.subtract(seen, image.convert("RGB"), dtype=int)).max() <= 1
 
 
 def _deep_to_srgb(gray: np.ndarray, profile: bytes | None, notes: list) -> tuple[Image.Image, np.ndarray]:
@@ -493,7 +424,7 @@ def _deep_to_srgb(gray: np.ndarray, profile: bytes | None, notes: list) -> tuple
 
     A profile is applied as a curve through its 256 levels, straight in between.
     """
-    if not _is_srgb(profile, "L"):
+    if profile is not None and not _is_srgb(profile, "L"):
         ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
         curve = np.asarray(_to_srgb(ramp, profile, notes).convert("L"))[0]
         gray = np.interp(gray, np.arange(256) * 257.0, curve * 257.0).astype(np.uint16)

@@ -9,7 +9,6 @@ Palettes, Lab, YCbCr, JPEG and fax are left to Pillow. Source: TIFF 6.0 and its 
 import io
 import itertools
 import logging
-import math
 import struct
 
 import numpy as np
@@ -19,22 +18,61 @@ from PIL.TiffImagePlugin import TiffImageFile
 from colorlib import ColorlibError
 
 HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
-# Those that tell about the photograph, not about how the file is laid out: description, maker, ..., EXIF, GPS.
-_TELLING_TAGS = (270, 271, 272, 274, 305, 306, 315, 33432, 34665, 34853)
+MAX_PIXELS = 12_000 * 12_000
+MAX_BYTES = 6 * MAX_PIXELS  # of samples: 16-bit RGB
+IS_RAW = "a raw file of a camera: develop it first, as TIFF or JPEG"
 
+# Those that tell about the photograph, not about how the file is laid out: description, maker, ..., EXIF, GPS.
+_TELLING_TAGS = {270, 271, 272, 274, 305, 306, 315, 33432, 34665, 34853}
 _PAGES = 100  # looked at, at the most
-_BYTES = 864_000_000  # of samples: 12,000 × 12,000 pixels of 16-bit RGB
-_CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4}  # photometric interpretation: white is zero, black is zero, RGB, CMYK
+_MODES = {0: "L", 1: "L", 2: "RGB", 5: "CMYK"}  # photometric interpretation: white is zero, black is zero, RGB, CMYK
 _PACKED = (1, 5, 8, 32773, 32946, 50000)  # compressions of any bytes: none, LZW, deflate, PackBits, Zstandard
 _PILLOWS = (*_PACKED, 2, 3, 4, 6, 7)  # and those that it undoes with the picture: fax and JPEG
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-class TiffError(ColorlibError):
-    """Why a TIFF file is not read: begins as a `photos.PhotoError` does, and names the tag."""
+class PhotoError(ColorlibError):
+    """Why a file is no photograph that can be read: `str(error)` is the reason, and starts with one of
+    "missing", "no permission", "a folder", "a special file", "empty", "not an image", "a raw file", "a HEIC photo",
+    "a video", "cut short", "too many pixels", "no content", "not read" (a kind of TIFF) or "damaged".
+    """
 
 
-def pages(file) -> list:
+def check_size(width: int, height: int, sample_bytes: int = 1) -> None:
+    """Raise `PhotoError` for a photo of more pixels, or of more bytes in `sample_bytes` a pixel, than are read."""
+    if width * height > min(MAX_PIXELS, MAX_BYTES / sample_bytes):
+        raise PhotoError(
+            f"too many pixels: {width} × {height}, of at most {MAX_PIXELS:,} of 6 bytes; make the picture smaller first"
+        )
+
+
+def open_photo(file, notes: list) -> Image.Image:
+    """The page of a TIFF file that is the photograph, as an image of Pillow's; gray of more than 8 bits in mode "I;16".
+
+    Notes are added where other pages were passed over. Raises `PhotoError` for what is not read, naming the tag.
+    """
+    pages = _pages(file)
+    if any(50706 in page.tags or page.photometric in (32803, 34892) for page in pages):  # DNG; a sensor's pixels
+        raise PhotoError(IS_RAW)
+    page = _full_size(pages, notes)
+    check_size(page.imagewidth, page.imagelength)
+    compression, kind, bits = int(page.compression), int(page.photometric), page.bitspersample
+    is_coarse = kind == 6 and compression not in (6, 7) and page.tags.valueof(530, (2, 2)) != (1, 1)
+    _refuse(compression not in _PILLOWS, f"compression {compression} (tag 259)")
+    _refuse(is_coarse, "YCbCr of fewer colors than pixels, without JPEG (tag 530)")
+    is_ours = compression in _PACKED and kind in _MODES and (bits != 32 or page.sampleformat == 3)
+    image = _put_together(file, page) if is_ours else _by_pillow(file, page)
+    image.info |= _info(file, page)
+    return image
+
+
+def _refuse(is_so: bool, what: str) -> None:
+    if is_so:
+        advice = "Save it anew as 8- or 16-bit gray or RGB, without compression"
+        raise PhotoError(f"not read: a TIFF with {what}. {advice}")
+
+
+def _pages(file) -> list:
     """The pages of an open file, and those that stand below others, as `tifffile.TiffPage`s."""
     import tifffile  # half a second that only those need who have such files
 
@@ -44,12 +82,7 @@ def pages(file) -> list:
     return [page for main in first for page in (main, *itertools.islice(main.pages or (), _PAGES))]
 
 
-def is_raw(pages: list) -> bool:
-    """Whether it is a camera's raw file: a DNG, or with pixels as the sensor saw them."""
-    return any(50706 in page.tags or page.photometric in (32803, 34892) for page in pages)
-
-
-def full_size(pages: list, notes: list):
+def _full_size(pages: list, notes: list):
     """The page that is the photograph: the largest of those that have the first one's shape. Others are noted."""
     whole = [page for page in pages if not page.subfiletype & 5] or pages  # neither a reduced copy nor a mask
     if not whole:
@@ -62,25 +95,6 @@ def full_size(pages: list, notes: list):
     return page
 
 
-def open_page(file, page) -> Image.Image:
-    """The page as an image of Pillow's, gray of more than 8 bits in mode "I;16". Raises `TiffError`."""
-    compression, kind, bits = int(page.compression), int(page.photometric), page.bitspersample
-    if compression not in _PILLOWS:
-        raise _not_read(f"compression {compression} (tag 259)")
-    if kind == 6 and compression not in (6, 7) and page.tags.valueof(530, (2, 2)) != (1, 1):
-        raise _not_read("YCbCr of fewer colors than pixels, without JPEG (tag 530)")
-    if compression in _PACKED and kind in _CHANNELS and (bits != 32 or page.sampleformat == 3):
-        image = _image(file, page)
-    else:
-        image = _by_pillow(file, page)
-    image.info |= _info(file, page)
-    return image
-
-
-def _not_read(what: str) -> TiffError:
-    return TiffError(f"not read: a TIFF with {what}. Save it anew as 8- or 16-bit gray or RGB, without compression")
-
-
 def _by_pillow(file, page) -> Image.Image:
     file.seek(0)
     data = bytearray(file.read())  # with the page's place as that of the first one, which Pillow takes
@@ -90,72 +104,66 @@ def _by_pillow(file, page) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=["TIFF"])
     except (UnidentifiedImageError, SyntaxError, KeyError):
         kind = f"{page.bitspersample} bits (tag 258) of photometric interpretation {page.photometric:d} (tag 262)"
-        raise _not_read(kind) from None
+        return _refuse(True, kind)
 
 
-def _image(file, page) -> Image.Image:
+def _put_together(file, page) -> Image.Image:
     """Gray, RGB or CMYK, with transparency where a channel is said to be that; other channels are left out."""
-    kind, count, extra = int(page.photometric), page.samplesperpixel, list(map(int, page.extrasamples))
+    kind, count, extra = int(page.photometric), page.samplesperpixel, [int(meaning) for meaning in page.extrasamples]
     if 262 not in page.tags:
         kind = 2 if count - len(extra) >= 3 else 1
-    colors = _CHANNELS[kind]
-    if count < colors or (kind == 5 and page.tags.valueof(332, 1) != 1):
-        raise _not_read(f"{count} inks (tags 277 and 332)")
-    alpha = next((i for i, meaning in enumerate(extra, colors) if meaning in (1, 2) and kind != 5), None)
-    kept = [*range(colors)] + [alpha] * (alpha is not None)
-    samples = _samples(file, page, kept)
+    mode = _MODES[kind]
+    colors = len(mode)
+    _refuse(count < colors or (kind == 5 and page.tags.valueof(332, 1) != 1), f"{count} inks (tags 277 and 332)")
+    # a: the colors are multiplied by the transparency.
+    clear = [(i, " aA"[meaning]) for i, meaning in enumerate(extra, colors) if meaning in (1, 2) and kind != 5][:1]
+    samples = _samples(file, page, [*range(colors), *(i for i, _ in clear)])
     top = _white(page, samples[..., :colors])
-    is_deep = len(kept) == 1 and top > 255
-    levels = np.clip(np.arange(256 if samples.dtype == np.uint8 else 65536) / top, 0, 1)
-    depth, dtype = (65535, "<u2") if is_deep else (255, np.uint8)
-    pixels = np.rint(levels * depth).astype(dtype).take(samples)
+    is_deep = samples.shape[2] == 1 and top > 255
+    most, dtype = (65535, "<u2") if is_deep else (255, np.uint8)
+    levels = np.clip(np.arange(np.iinfo(samples.dtype).max + 1) / top, 0, 1)
+    pixels = np.rint(levels * most).astype(dtype).take(samples)
     if kind == 0:
-        pixels[..., 0] = depth - pixels[..., 0]
-    mode = {1: "I;16" if is_deep else "L", 3: "RGB", 4: "CMYK"}[colors]
-    if alpha is not None:
-        mode += "a" if extra[alpha - colors] == 1 else "A"  # a: colors are multiplied by it
-    image = Image.frombuffer(mode, (page.imagewidth, page.imagelength), pixels, "raw", mode, 0, 1)
-    image.format = "TIFF"
-    return image
+        pixels[..., 0] = most - pixels[..., 0]
+    mode = "I;16" if is_deep else mode + "".join(letter for _, letter in clear)
+    return Image.frombuffer(mode, (page.imagewidth, page.imagelength), pixels, "raw", mode, 0, 1)
 
 
 def _white(page, samples: np.ndarray) -> int:
     """The sample that stands for a full channel. 16 bits may hold fewer: the file says so, or all of them are low."""
-    if page.sampleformat == 3:
-        return 65535
-    if page.bitspersample != 16:
-        return 2**page.bitspersample - 1
-    highest, said = samples.max(), np.max(page.tags.valueof(281, 65535))
+    if page.sampleformat == 3 or page.bitspersample != 16:
+        return 65535 if page.sampleformat == 3 else 2**page.bitspersample - 1
+    said = np.max(page.tags.valueof(281, 65535))
     tops = (said, 65535) if said in (1023, 4095, 16383) else (255, 1023, 4095, 65535)
-    return int(next(top for top in tops if highest <= top))
+    return int(min(top for top in tops if samples.max() <= top))
 
 
 def _samples(file, page, kept: list[int]) -> np.ndarray:
     """The channels in `kept`, (height, width, channels): uint8, or uint16 where samples have more than 8 bits or are
     floating-point numbers, of which 1 becomes 65535."""
     width, height, count, bits = page.imagewidth, page.imagelength, page.samplesperpixel, page.bitspersample
-    if page.sampleformat not in (1, 3, 4) or bits not in (*range(1, 17), 32, 64):
-        raise _not_read(f"samples of {bits} bits (tag 258) and of format {page.sampleformat} (tag 339)")
-    if width * height * count * max(1, bits // 8) > _BYTES:
-        raise TiffError(f"too many pixels: {width} × {height} of {count} × {bits} bits; make the picture smaller first")
+    is_known = page.sampleformat in (1, 3, 4) and bits in (*range(1, 17), 32, 64)
+    _refuse(not is_known, f"samples of {bits} bits (tag 258) and of format {page.sampleformat} (tag 339)")
+    is_known = page.predictor in (1, 2, 3) and (page.predictor == 1 or bits in (8, 16, 32, 64))
+    _refuse(not is_known, f"predictor {page.predictor} (tag 317) of {bits} bits")
+    check_size(width, height, count * max(1, bits // 8))
     across, down = (page.tilewidth, page.tilelength) if page.is_tiled else (width, min(page.rowsperstrip, height))
-    columns, rows = math.ceil(width / across), math.ceil(height / down)
-    is_planar = page.planarconfig == 2 and count > 1
-    together = 1 if is_planar else count
-    line = math.ceil(across * together * bits / 8)
-    if len(page.dataoffsets) < rows * columns * (count // together):
-        raise TiffError("cut short: a TIFF with fewer strips or tiles than its size needs (tag 273 or 324)")
+    planes = count if page.planarconfig == 2 else 1
+    together = count // planes
+    line = -(-across * together * bits // 8)
+    tops, lefts = range(0, height, down), range(0, width, across)
+    if len(page.dataoffsets) < planes * len(tops) * len(lefts):
+        raise PhotoError("cut short: a TIFF with fewer strips or tiles than its size needs (tag 273 or 324)")
     result = np.empty((height, width, len(kept)), np.uint8 if bits <= 8 else np.uint16)
-    for i, offset in enumerate(page.dataoffsets):
-        plane, y, x = i // (rows * columns), i // columns % rows * down, i % columns * across
-        if is_planar and plane not in kept:
+    for i, (plane, y, x) in enumerate(itertools.product(range(planes), tops, lefts)):
+        if planes > 1 and plane not in kept:
             continue
-        tall = down if page.is_tiled else min(down, height - y)
-        file.seek(offset)
-        data = file.read(tall * line if page.compression == 1 else page.databytecounts[i])
-        block = _numbers(_unpacked(data, page, tall, line), page, across, together)[: height - y, : width - x]
-        channels = [kept.index(plane)] if is_planar else slice(None)
-        result[y : y + tall, x : x + across, channels] = block if is_planar else block[..., kept]
+        rows = down if page.is_tiled else min(down, height - y)
+        file.seek(page.dataoffsets[i])
+        data = file.read(rows * line if page.compression == 1 else page.databytecounts[i])
+        block = _numbers(_unpacked(data, page, rows, line), page, across, together)[: height - y, : width - x]
+        channels = kept.index(plane) if planes > 1 else slice(None)
+        result[y : y + rows, x : x + across, channels] = block[..., 0] if planes > 1 else block[..., kept]
     return result
 
 
@@ -176,42 +184,39 @@ def _unpacked(data: bytes, page, rows: int, line: int) -> np.ndarray:
 
 def _numbers(lines: np.ndarray, page, across: int, channels: int) -> np.ndarray:
     """Samples, (rows, across, channels), of the bytes of a strip or tile: (rows, bytes)."""
-    bits, predictor, order = page.bitspersample, page.predictor, page.parent.byteorder
-    if predictor == 3:  # differences of bytes, the highest bytes of all numbers first
-        lines = np.cumsum(lines.reshape(len(lines), -1, channels), axis=1, dtype=np.uint8)
-        lines = lines.reshape(len(lines), bits // 8, -1).swapaxes(1, 2).reshape(len(lines), -1)
-        order = ">"
+    rows, bits, order = len(lines), page.bitspersample, page.parent.byteorder
+    if page.predictor == 3:  # differences of bytes, the highest bytes of all numbers first
+        lines = np.cumsum(lines.reshape(rows, -1, channels), axis=1, dtype=np.uint8)
+        lines, order = lines.reshape(rows, bits // 8, -1).swapaxes(1, 2).reshape(rows, -1), ">"
     if bits in (8, 16, 32, 64):
         numbers = lines.view(f"{order}u{bits // 8}").astype(f"u{bits // 8}", copy=False)
     else:
-        numbers = np.unpackbits(lines, axis=1)[:, : across * channels * bits].reshape(len(lines), -1, bits)
+        numbers = np.unpackbits(lines, axis=1)[:, : across * channels * bits].reshape(rows, -1, bits)
         numbers = numbers @ (1 << np.arange(bits - 1, -1, -1, dtype=np.uint16))
-    numbers = numbers.reshape(len(lines), across, channels)
-    if predictor == 2 and bits in (8, 16, 32, 64):
+    numbers = numbers.reshape(rows, across, channels)
+    if page.predictor == 2:
         numbers = np.cumsum(numbers, axis=1, dtype=numbers.dtype)
-    elif predictor not in (1, 3):
-        raise _not_read(f"predictor {predictor} (tag 317) of {bits} bits")
     if page.sampleformat != 3:
         return numbers
     numbers = numbers.view(f"f{bits // 8}")
     if not (numbers.min() >= 0 and numbers.max() <= 1):  # true for NaN as well
-        raise TiffError("damaged (values outside [0, 1], so that black and white are unknown)")
+        raise PhotoError("damaged (values outside [0, 1], so that black and white are unknown)")
     return np.rint(np.multiply(numbers, 65535, dtype=np.float32, casting="same_kind")).astype(np.uint16)
 
 
 def _info(file, page) -> dict:
     """What Pillow would keep in `Image.info`: EXIF, the color profile, XMP and the resolution."""
-    exif, info = Image.Exif(), {"dpi": page.get_resolution(2) if page.resolutionunit in (2, 3) else None}
+    exif, info = Image.Exif(), {"icc_profile": page.tags.valueof(34675), "xmp": page.tags.valueof(700)}
+    info["dpi"] = page.get_resolution(2) if page.resolutionunit in (2, 3) else None
     try:
-        if page.parent.is_bigtiff:  # of which Pillow writes no EXIF that it reads again
+        if page.parent.is_bigtiff:  # of which Pillow reads no EXIF where the order of bytes is Motorola's
             exif[274] = page.tags.valueof(274, 1)
         else:
             exif.endian = page.parent.byteorder
             exif.load_from_fp(file, page.offset)
-            for tag in [tag for tag in exif if tag not in _TELLING_TAGS]:
-                del exif[tag]
+        for tag in set(exif) - _TELLING_TAGS:
+            del exif[tag]
         info["exif"] = exif.tobytes()
     except Exception:  # whatever a broken tag raises; who reads this one says so
         info["exif"] = b"unreadable"
-    names = {34675: "icc_profile", 700: "xmp"}
-    return info | {name: page.tags.valueof(tag) for tag, name in names.items() if tag in page.tags}
+    return {name: value for name, value in info.items() if value is not None}
