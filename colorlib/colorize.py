@@ -5,12 +5,12 @@ the lightness of every pixel as it was. Where a color is not on any screen, its 
 """
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import functools
 import io
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +31,7 @@ FEW_PHOTOS = 1000  # a model that has learned from fewer is told so
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
 BELOW, ABOVE = -1e-4, 1 + 1e-3
 NOTEBOOKS = dict(zip(MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet"), strict=True))
+OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 NO_MEMORY = (
     "out of memory: nothing was written for it. Close other programs or notebooks (Runtime > Manage sessions), "
     "choose a runtime with more memory, or make the photo smaller"
@@ -44,10 +45,11 @@ def colorize(source, model: keras.Model, strength: float = 1.0) -> Image.Image:
     uint16. strength: times the predicted chroma; 0 gives gray. Raises `photos.PhotoError` when it cannot be read,
     `ColorlibError` for a negative strength and when memory does not suffice.
     """
+    _check(strength)
     photo = photos.read_whole(_encoded(source))
     try:
-        return paint(photo, predict(photo, model), _checked(strength))
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        return paint(photo, predict(photo, model), strength)
+    except OUT_OF_MEMORY as error:
         raise ColorlibError(f"The photo of {photo.image.width} × {photo.image.height} is {NO_MEMORY}.") from error
 
 
@@ -55,7 +57,7 @@ def predict(photo: photos.Photograph, model) -> np.ndarray:
     """The ab / 128 that a model predicts for a photo, (size, size, 2), at the model's own size."""
     size = (model.input_shape[1],) * 2
     small = photo.image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.asarray(model(_lightness_of(np.asarray(small))[None, ..., None] / lab.L_SCALE, training=False))[0]
+    return np.asarray(model(_lightness(np.asarray(small))[None, ..., None] / lab.L_SCALE, training=False))[0]
 
 
 def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threads: int = AT_A_TIME) -> Image.Image:
@@ -64,17 +66,17 @@ def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threa
     planes = [Image.fromarray(np.ascontiguousarray(ab[..., i], np.float32)) for i in (0, 1)]
     rows = max(1, STRIP_PIXELS // image.width)
 
-    def strip(top):
+    def paint_strip(top):
         bottom = min(top + rows, image.height)
         # The box is in pixels of the small plane; Pillow looks past its edges, so that strips leave no seams.
         box = [0, top * ab.shape[0] / image.height, ab.shape[1], bottom * ab.shape[0] / image.height]
         scaled = [p.resize((image.width, bottom - top), Image.Resampling.BILINEAR, box) for p in planes]
-        L = _lightness(photo, top, bottom)
-        color = np.stack([L, *(np.asarray(plane) * (strength * lab.AB_SCALE) for plane in scaled)], axis=-1)
+        pixels = np.asarray(image.crop((0, top, image.width, bottom))) if photo.gray is None else photo.gray[top:bottom]
+        color = np.stack([_lightness(pixels), *(np.asarray(p) * (strength * lab.AB_SCALE) for p in scaled)], axis=-1)
         result[top:bottom] = _codes().take((_linear_in_gamut(color) * 65535 + 0.5).astype(np.uint16))
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(strip, range(0, image.height, rows)))
+        list(pool.map(paint_strip, range(0, image.height, rows)))
     painted = Image.fromarray(result)
     if photo.alpha is not None:
         painted.putalpha(photo.alpha)
@@ -100,13 +102,13 @@ def _linear_in_gamut(color):
     linear = lab.lab_to_linear(color)
     outside = _outside(linear)
     if outside.any():
-        there = color[outside]
-        low, high = np.zeros((len(there), 1), np.float32), np.ones((len(there), 1), np.float32)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            beyond = _outside(lab.lab_to_linear(_shrunk(there, middle)))[:, None]
-            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-        linear[outside] = lab.lab_to_linear(_shrunk(there, low))
+        L, ab = np.split(color[outside], [1], axis=-1)
+        share = np.zeros_like(L)  # of the chroma that fits, found bit by bit
+        for bit in range(1, HALVINGS + 1):
+            more = share + 0.5**bit
+            fits = ~_outside(lab.lab_to_linear(np.concatenate([L, ab * more], axis=-1)))
+            share = np.where(fits[:, None], more, share)
+        linear[outside] = lab.lab_to_linear(np.concatenate([L, ab * share], axis=-1))
     return np.clip(linear, 0, 1)
 
 
@@ -116,23 +118,17 @@ def _outside(linear):
     return (np.minimum(np.minimum(r, g), b) < BELOW) | (np.maximum(np.maximum(r, g), b) > ABOVE)
 
 
-def _shrunk(color, factor):
-    return np.concatenate([color[:, :1], color[:, 1:] * factor], axis=-1)
+def _lightness(pixels):
+    """L in [0, 100], (h, w), of 8-bit RGB, (h, w, 3), or of gray at its full depth, (h, w).
 
-
-def _lightness(photo, top, bottom):
-    """L of some rows at the photo's full depth, (rows, width) in [0, 100]."""
-    if photo.gray is not None:
-        return _levels(65536)[photo.gray[top:bottom]]
-    return _lightness_of(np.asarray(photo.image.crop((0, top, photo.image.width, bottom))))
-
-
-def _lightness_of(rgb):
-    """L of 8-bit RGB, (h, w, 3) -> (h, w) in [0, 100]; of a gray picture by a table, a tenth of the time."""
-    red, green, blue = np.moveaxis(rgb, -1, 0)  # compared by planes: a quarter of the time
-    if (red == green).all() and (green == blue).all():
-        return _levels(256).take(red)
-    return lab.lightness(rgb.astype(np.float32) / 255)
+    That of gray is looked up, in a tenth of the time.
+    """
+    if pixels.ndim == 3:
+        red, green, blue = np.moveaxis(pixels, -1, 0)  # compared by planes: a quarter of the time
+        if (red != green).any() or (green != blue).any():
+            return lab.lightness(pixels.astype(np.float32) / 255)
+        pixels = red
+    return _levels(np.iinfo(pixels.dtype).max + 1).take(pixels)
 
 
 @functools.cache
@@ -151,25 +147,12 @@ def _encoded(source):
     return buffer.getvalue()
 
 
-def _checked(strength):
+def _check(strength):
     if not 0 <= strength < 10:
-        raise ColorlibError(
-            f"The strength is {strength!r}; it must be 0 (gray), 1 (as predicted) or between, up to 10."
-        )
-    return strength
+        raise ColorlibError(f"The strength is {strength!r}; it must be 0 (gray), 1 (as predicted) or another below 10.")
 
 
 # Files.
-
-
-@dataclasses.dataclass
-class Job:
-    """One photo on its way: from `source` to `target`, or to the `reason` why not."""
-
-    source: Path
-    target: Path
-    notes: tuple[str, ...] = ()
-    reason: str = ""
 
 
 @dataclasses.dataclass
@@ -182,29 +165,32 @@ class Report:
     notes: list = dataclasses.field(default_factory=list)
     left_out: dict = dataclasses.field(default_factory=dict)  # see `photos.Found`
 
-    def add(self, job: Job) -> None:
-        """Take down what became of a job."""
-        if job.reason:
-            self.failed.append((job.source, job.reason))
-        else:
-            self.written.append(job.target)
-            self.notes += [(job.source, note) for note in job.notes]
+    @contextlib.contextmanager
+    def taking_down_failures(self, source: Path):
+        """A context in which an error that concerns one photo alone is taken down, and does not stop the others."""
+        try:
+            yield
+        except OUT_OF_MEMORY:
+            self.failed.append((source, NO_MEMORY))
+        except OSError as error:
+            reason = f"{error.strerror}: {photos.shown(error.filename)}" if error.filename else str(error)
+            self.failed.append((source, reason))
+        except ColorlibError as error:
+            self.failed.append((source, str(error)))
 
     @property
     def exit_status(self) -> int:
         """0 when every photo is there in color, 1 otherwise: also when one was left out that could be had."""
-        return 1 if self.failed or self.left_out.keys() & photos.ADVICE.keys() else 0
+        return 1 if self.failed or self.left_out.keys() & {photos.RAW, photos.HEIC, photos.LOCKED} else 0
 
     def __str__(self) -> str:
         lines = [f"Photos that are in color now: {len(self.written):,}."]
         if self.kept:
-            lines.append(
-                f"There already, and left as they are: {len(self.kept):,}. With --overwrite they are made anew."
-            )
+            lines += [f"There already, and left as they are: {len(self.kept):,}. With --overwrite they are made anew."]
         if self.failed:
-            lines.append(f"Not colored: {len(self.failed):,}.")
-        lines += [f"  {photos.shown(path)}: {reason}" for path, reason in self.failed]
-        lines += [f"  {photos.shown(path)}, which is colored: {note}" for path, note in self.notes]
+            lines += [f"Not colored: {len(self.failed):,}."]
+        lines += [f"  {photos.shown(path)}: {reason}" for path, reason in sorted(self.failed)]
+        lines += [f"  {photos.shown(path)}, which is colored: {note}" for path, note in sorted(self.notes)]
         return "\n".join([*lines, str(photos.Found((), self.left_out))]).rstrip()
 
 
@@ -218,70 +204,79 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     is left out and listed. run: see `trained_model`. Raises `ColorlibError` when there is no trained run, or nothing
     to colorize.
     """
-    _checked(strength)
-    report, waiting = Report(), []
-    for job in _jobs([Path(source) for source in sources], Path(out), report):
-        # os.path, here and below: unlike Path's own methods it raises nothing where a folder above is locked.
-        if overwrite or not os.path.exists(job.target):  # noqa: PTH110
-            waiting.append(job)
-        else:
-            report.kept.append(job.target)
+    _check(strength)
+    report = Report()
+    waiting = _targets([Path(source) for source in sources], Path(out), overwrite, report)
     if not (waiting or report.kept or report.failed):
         raise ColorlibError(f"There is no photo to colorize in {', '.join(map(photos.shown, sources))}.\n{report}")
     if waiting:
         model = trained_model(settings, run)
         model = _compiled(model) if len(waiting) > 1 else model
+        threads = max(1, AT_A_TIME // len(waiting))  # of each photo: a single one is painted by all of them
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            threads = max(1, AT_A_TIME // len(waiting))  # of each photo: a single one is painted by all of them
-            done = pool.map(lambda job: _carry_out(job, model, strength, threads), waiting)
-            for job in tqdm(done, total=len(waiting), unit="photo", disable=not progress):
-                report.add(job)
+            done = pool.map(lambda path: _carry_out(path, waiting[path], model, strength, threads, report), waiting)
+            list(tqdm(done, total=len(waiting), unit="photo", disable=not progress))
     print(report)
     return report
 
 
-def _jobs(sources, out, report) -> list[Job]:
-    """A job for every photo; what cannot become one goes into the report."""
-    folders = {}  # photo -> the folder of its result
+def _carry_out(source: Path, target: Path, model, strength: float, threads: int, report: Report) -> None:
+    """Read a photo, paint it and write it, whole or not at all."""
+    with report.taking_down_failures(source):
+        photo = photos.read_whole(source)
+        painted = paint(photo, predict(photo, model), strength, threads)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        with files.aside(target) as part:
+            painted.save(part, "PNG", icc_profile=profile, compress_level=2, **photo.metadata)
+        report.written.append(target)
+        report.notes.extend((source, note) for note in photo.notes)
+
+
+def _targets(sources: list[Path], out: Path, overwrite: bool, report: Report) -> dict[Path, Path]:
+    """The photos to colorize, each with the file of its result. Those that share a name keep their endings: a.jpg.png.
+
+    The others go into the report. Raises `ColorlibError` where `out` is a file that cannot hold the results.
+    """
+    folders, targets = {}, {}
     for source in sources:
-        is_folder = os.path.isdir(source)  # noqa: PTH112
-        try:
-            found = photos.find(source) if is_folder else photos.look(source)
-        except OSError as error:
-            report.failed.append((source, error.strerror))
-            continue
-        report.left_out |= {kind: report.left_out.get(kind, ()) + paths for kind, paths in found.left_out.items()}
-        for path in found.photos:
-            if not is_folder or source.resolve() == out.resolve() or not path.resolve().is_relative_to(out.resolve()):
-                folders[path] = out / path.parent.relative_to(source) if is_folder else out
-    inputs, jobs = {path.resolve() for path in folders}, {}
-    for path, target in _targets(folders, out).items():
-        other, reason = jobs.get(_key(target)), ""
-        if target.resolve() in inputs:
-            reason = "its result would replace an input; choose another folder for the results"
-        elif other:
-            reason = f"its result would have the same name as that of {photos.shown(other.source)}"
-        if reason:
-            report.failed.append((path, reason))
-        else:
-            jobs[_key(target)] = Job(path, target)
-    return list(jobs.values())
-
-
-def _targets(folders, out) -> dict[Path, Path]:
-    """The file of each photo's result. Photos that share a name keep their endings: a.jpg.png."""
-    if photos.kind_of(out) is None:  # it is named like a photo, and is no folder
-        if len(folders) != 1 or out.suffix.lower() != ".png":
-            raise ColorlibError(f"--out {photos.shown(out)} is a file. Give a folder, or for one photo a .png file.")
-        return dict.fromkeys(folders, out)
-    stems = {path: _key(folder / path.stem) for path, folder in folders.items() if photos.kind_of(path) is None}
+        with report.taking_down_failures(source):
+            folders |= _folders_of_results(source, out, report)
+    is_file = photos.kind_of(out) == photos.PHOTOS  # it is named like a photo, and is no folder
+    if is_file and (len(folders) != 1 or out.suffix.lower() != ".png"):
+        raise ColorlibError(f"--out {photos.shown(out)} is a file. Give a folder, or for one photo a .png file.")
+    taken = {_key(path) for path in folders}
+    stems = {
+        path: _key(folder / path.stem) for path, folder in folders.items() if photos.kind_of(path) == photos.PHOTOS
+    }
     sharing = collections.Counter(stems.values())
-    names = {path: path.stem if sharing[stems.get(path)] == 1 else path.name for path in folders}
-    return {path: folder / f"{names[path]}.png" for path, folder in folders.items()}
+    for path, folder in folders.items():
+        target = out if is_file else folder / f"{path.stem if sharing[stems.get(path)] == 1 else path.name}.png"
+        with report.taking_down_failures(path):
+            if _key(target) in taken:
+                raise ColorlibError("its result would replace an input or another result; choose another folder")
+            taken.add(_key(target))
+            # os.path: unlike Path's own methods it raises nothing where a folder above is locked.
+            if not overwrite and os.path.exists(target):  # noqa: PTH110
+                report.kept.append(target)
+            else:
+                targets[path] = target
+    return targets
+
+
+def _folders_of_results(source: Path, out: Path, report: Report) -> dict[Path, Path]:
+    """The photos that `source` names or holds, each with the folder of its result. Results in it are none of them."""
+    found, results = photos.find(source), out.resolve()
+    for kind, paths in found.left_out.items():
+        report.left_out[kind] = report.left_out.get(kind, ()) + paths
+    root = source.parent if source in found.photos else source
+    is_inside = root.resolve() in results.parents
+    own = [path for path in found.photos if not (is_inside and results in path.resolve().parents)]
+    return {path: out / path.parent.relative_to(root) for path in own}
 
 
 def _key(path: Path) -> str:
-    return str(path).casefold()  # Windows and macOS take A.png for a.png
+    return str(path.resolve()).casefold()  # Windows and macOS take A.png for a.png
 
 
 @functools.lru_cache(maxsize=1)
@@ -292,36 +287,14 @@ def _compiled(model):
     return forward
 
 
-def _carry_out(job: Job, model, strength: float, threads: int) -> Job:
-    """Read a photo, paint it and write it, whole or not at all. The job gets its notes, or the reason why not."""
-    try:
-        photo = photos.read_whole(job.source)
-        painted = paint(photo, predict(photo, model), strength, threads)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        with files.aside(job.target) as part:
-            painted.save(part, "PNG", icc_profile=_srgb_profile(), compress_level=2, **photo.metadata)
-        job.notes = photo.notes
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        job.reason = NO_MEMORY
-    except OSError as error:
-        job.reason = f"{error.strerror}: {photos.shown(error.filename)}" if error.filename else str(error)
-    except ColorlibError as error:
-        job.reason = str(error)
-    return job
-
-
-@functools.cache
-def _srgb_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
 # Which model.
 
 
 def trained_model(settings, run="") -> keras.Model:
-    """The model of a trained run: by its name, by its folder, or, for "", of the one of `MODELS` with the lowest plain
-    validation MSE. Says which, and whether a newer one was trained on other photos. Raises `ColorlibError` naming what
-    is there, and what makes the missing one.
+    """The model of a trained run: by its name, by its folder, or, for "", the one with the lowest plain validation MSE.
+
+    Says which, and whether a newer one was trained on other photos. Raises `ColorlibError` naming what is there, and
+    what makes the missing one.
     """
     folder = Path(run).expanduser()
     if len(folder.parts) > 1:
@@ -329,40 +302,28 @@ def trained_model(settings, run="") -> keras.Model:
         if folder.parent.name != "runs":
             raise ColorlibError(f"{run} is no run: give its folder, such as results/sample/runs/baseline, or its name.")
         settings = settings.replace(results_folder=folder.parent.parent, keep_folder=None)
-    names = [*MODELS, *({folder.name} - {"", *MODELS})]
-    trained = {name: each for name in names if (each := runs.Run(settings, name)).best_epoch}
-    wanted = folder.name or min(trained, key=lambda name: _validation_mse(trained[name]), default="model")
-    last = _last_epoch(trained[wanted].folder) if wanted in trained else 0
-    results = settings.results_folder
-    newer = [path.parent for path in results.parent.glob("*/runs/*/history.csv") if not path.is_relative_to(results)]
-    newer = [] if run else [each for each in newer if _last_epoch(each) > last]
-    hints = [f"\nA newer run was trained on other photos. To take it: --run {photos.shown(each)}" for each in newer]
-    if wanted not in trained:
-        name = wanted if wanted in MODELS else "baseline"
-        there = f" (but there is: {', '.join(trained)})" if trained else ""
+    trained = {each.name: each for each in runs.list_runs(settings) if each.best_epoch}
+    errors = {name: each.history[each.best_epoch - 1]["val_mse"] for name, each in trained.items()}
+    name, results = folder.name or min(errors, key=errors.get, default="model"), settings.results_folder
+    newest = max(results.parent.glob("*/runs/*/history.csv"), key=lambda path: path.stat().st_mtime, default=results)
+    hint = f"\nA newer run was trained on other photos. To take it: --run {photos.shown(newest.parent)}"
+    hint *= not run and not newest.is_relative_to(results)
+    if name not in trained:
+        model_name = name if name in MODELS else "baseline"
         raise ColorlibError(
-            f"There is no trained {wanted} in {results}{there}. Notebook {NOTEBOOKS[name]} makes one, or: "
-            f"python -m colorlib train {name}{''.join(hints)}"
+            f"There is no trained {name} in {results}; trained are: {', '.join(trained) or 'none'}. Notebook "
+            f"{NOTEBOOKS[model_name]} makes one, or: python -m colorlib train {model_name}{hint}"
         )
-    print(_described(trained[wanted]), *hints, sep="")
-    return trained[wanted].build_model()
+    print(f"{_described(trained[name])}{hint}")
+    return trained[name].build_model()
 
 
 def _described(run) -> str:
     """A run for a reader: its photos, its age and how much it has learned."""
-    day = datetime.date.fromtimestamp(_last_epoch(run.folder) or time.time())
-    text = f"Colors by the run {run.folder.name}, trained on {Path(run.settings.data).name} until {day:%d %B %Y}: "
+    history = run.folder / "history.csv"  # not there where only a copy elsewhere holds the run
+    day = f" until {datetime.date.fromtimestamp(history.stat().st_mtime):%d %B %Y}" if history.exists() else ""
+    text = f"Colors by the run {run.name}, trained on {Path(run.settings.data).name}{day}: "
     text += f"epoch {run.best_epoch} of {len(run.history)}, its best."
     seen = run.history[0]["steps"] * run.settings.batch_size  # the last step of an epoch may have fewer
     text += f" It has learned from {seen:,} photos at the most: expect few colors." * (seen < FEW_PHOTOS)
     return text + " It began with random weights: expect little." * (run.settings.weights == "none")
-
-
-def _validation_mse(run) -> float:
-    return run.history[run.best_epoch - 1]["val_mse"]
-
-
-def _last_epoch(folder: Path) -> float:
-    """When a run's last epoch was done, in seconds as of `time.time`; 0 where only a copy elsewhere holds the run."""
-    path = folder / "history.csv"
-    return path.stat().st_mtime if path.exists() else 0.0

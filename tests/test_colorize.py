@@ -284,7 +284,7 @@ def test_photos_of_one_name_keep_their_endings(tmp_path, chosen):
     report = colorized(chosen, album, out=tmp_path / "folder")
     assert {path.name for path in report.written} == expected and not report.failed
     assert {kind: len(paths) for kind, paths in report.left_out.items()} == {
-        **{photos.RAW: 1, photos.VIDEOS: 1, photos.SIDECARS: 2, photos.SYSTEM: 2, photos.OTHER: 1}
+        **{photos.RAW: 1, "videos": 1, "notes of cameras and programs on photos": 2, photos.SYSTEM: 2, photos.OTHER: 1}
     }
     report = colorized(chosen, *sorted(album.iterdir()), out=tmp_path / "each")
     assert {path.name for path in report.written} == expected
@@ -292,7 +292,7 @@ def test_photos_of_one_name_keep_their_endings(tmp_path, chosen):
     (tmp_path / "other").mkdir()
     image.save(tmp_path / "other" / "only.png")
     report = colorized(chosen, album / "only.PNG", tmp_path / "other" / "only.png", out=tmp_path / "both")
-    assert [path.name for path in report.written] == ["only.PNG.png"] and "same name as that of" in report.failed[0][1]
+    assert [path.name for path in report.written] == ["only.PNG.png"] and "another result" in report.failed[0][1]
 
 
 def test_what_is_no_photo_does_not_fail_a_folder_and_what_could_be_had_does(tmp_path, chosen, monkeypatch, capsys):
@@ -353,14 +353,14 @@ def test_what_cannot_be_read_or_written_is_named(tmp_path, chosen, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     report = colorized(chosen, tmp_path / "a.jpg", tmp_path / "nowhere.jpg", out=tmp_path / "file")
     reasons = {path.name: reason for path, reason in report.failed}
-    assert "missing" in reasons["nowhere.jpg"] and reasons["a.jpg"] and report.exit_status == 1
+    assert "No such file" in reasons["nowhere.jpg"] and reasons["a.jpg"] and report.exit_status == 1
 
     def forbidden(folder):
         raise PermissionError(13, "Permission denied", str(folder))
 
     monkeypatch.setattr(os, "scandir", forbidden)
     report = colorized(chosen, tmp_path, out=tmp_path / "out")
-    assert report.failed == [(tmp_path, "Permission denied")]
+    assert report.failed == [(tmp_path, f"Permission denied: {tmp_path}")]
 
 
 def test_locked_folders_are_named_and_stop_nothing(tmp_path, chosen, monkeypatch):
@@ -381,6 +381,14 @@ def test_locked_folders_are_named_and_stop_nothing(tmp_path, chosen, monkeypatch
     monkeypatch.setattr(colorize, "paint", lambda *_: types.SimpleNamespace(save=lambda path, *_, **__: path.stat()))
     report = colorized(chosen, tmp_path / "open" / "a.jpg", out=tmp_path / "locked")
     assert "Permission denied" in report.failed[0][1] and str(tmp_path / "locked") in report.failed[0][1]
+
+
+def test_a_folder_inside_that_of_the_results_is_colorized(tmp_path, chosen):
+    (tmp_path / "1936").mkdir()
+    gray_photo().save(tmp_path / "1936" / "a.jpg")
+    for source in (tmp_path / "1936", tmp_path / "1936" / "a.jpg"):
+        report = colorized(chosen, source, out=tmp_path, overwrite=True)
+        assert report.written == [tmp_path / "a.png"]
 
 
 def test_an_empty_folder_says_so(tmp_path, chosen):
@@ -435,9 +443,9 @@ def trained(monkeypatch):
     """Pretend that the runs in a results folder are these: name -> validation MSE."""
 
     def pretend(weights="imagenet", steps=100, **there):
-        def run(chosen, name):
-            mse = there.get(name)
+        def run(chosen, name, mse):
             return types.SimpleNamespace(
+                name=name,
                 best_epoch=0 if mse is None else 2,
                 history=[{"epoch": i + 1, "steps": steps, "val_mse": value} for i, value in enumerate((9.0, mse, 8.0))],
                 folder=chosen.results_folder / "runs" / name,
@@ -445,7 +453,7 @@ def trained(monkeypatch):
                 build_model=lambda: f"{name} of {chosen.results_folder.name}",
             )
 
-        monkeypatch.setattr(runs, "Run", run)
+        monkeypatch.setattr(runs, "list_runs", lambda chosen: [run(chosen, *pair) for pair in there.items()])
 
     return pretend
 
@@ -462,6 +470,11 @@ def test_without_a_name_the_best_run_colors(trained, tmp_path, capsys):
     assert colorize.trained_model(chosen, "rebalanced") == "rebalanced of results"
     other = tmp_path / "elsewhere" / "runs" / "baseline"
     assert colorize.trained_model(chosen, str(other)) == "baseline of elsewhere"
+    trained(rebalanced=0.03, **{"my-loss": 0.02, "begun": None})
+    assert colorize.trained_model(chosen) == "my-loss of results"  # a run with a name of the reader's own
+    assert colorize.trained_model(chosen, "my-loss") == "my-loss of results"
+    with pytest.raises(ColorlibError, match=r"no trained begun in .*; trained are: rebalanced, my-loss"):
+        colorize.trained_model(chosen, "begun")
     trained(weights="none", baseline=0.02)
     epochs.unlink()
     colorize.trained_model(chosen)
@@ -505,7 +518,7 @@ def test_a_missing_run_names_what_makes_one(trained, tmp_path):
         colorize.trained_model(chosen)
     trained(baseline=0.02)
     with pytest.raises(
-        ColorlibError, match=r"no trained efficientnet in .* .but there is: baseline.*06_train_efficient"
+        ColorlibError, match=r"no trained efficientnet in .*; trained are: baseline. .*06_train_efficient"
     ):
         colorize.trained_model(chosen, "efficientnet")
     with pytest.raises(ColorlibError, match=r"is no run: give its folder"):

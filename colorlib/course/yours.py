@@ -28,18 +28,19 @@ def gather(source: str, settings) -> list[Path]:
     if source.startswith(("http://", "https://")):
         return [_downloaded(source, folder)]
     path = Path(source).expanduser()
-    if not path.exists():
-        raise ColorlibError(
-            f"There is no photo or folder {source}. On Colab, photos on Drive lie in /content/drive/MyDrive."
-        )
-    if path.is_dir() and not (found := photos.find(path)).photos:
-        raise ColorlibError(f"There is no photo in the folder {source}, by the names of its files.\n{found}")
+    try:
+        found = photos.find(path)
+    except OSError:
+        where = "On Colab, photos on Drive lie in /content/drive/MyDrive"
+        raise ColorlibError(f"There is no photo or folder {source}. {where}.") from None
+    if not found.photos:
+        raise ColorlibError(f"There is no photo in {source}, by the names of its files.\n{found}")
     return [path]
 
 
 def first(paths: list[Path]) -> Path:
     """The first photo of what `gather` gave: of the files, or in a folder."""
-    return next(photo for path in paths for photo in (photos.find(path).photos if path.is_dir() else [path]))
+    return next(photo for path in paths for photo in photos.find(path).photos)
 
 
 def _downloaded(address, folder):

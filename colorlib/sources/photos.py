@@ -50,11 +50,8 @@ class Photograph:
 RAW = "raw files of a camera, which must be developed first, as TIFF or JPEG"
 HEIC = "HEIC photos, which need `pip install pillow-heif`, or must be saved as JPEG"
 LOCKED = "folders that may not be read, unless their owner permits it"
-VIDEOS = "videos"
-SIDECARS = "notes of cameras and programs on photos"
 SYSTEM = "previews and hidden files of other programs"
-LINKS = "links to folders"
-SPECIAL = "pipes, devices and sockets"  # to open one may wait forever
+SPECIAL = "links to folders, pipes, devices and sockets"  # to open one may lead in circles, or wait forever
 OTHER = "other files"
 PHOTOS, FOLDERS = "photos", "folders"
 # Kinds are told by their endings: a look into every file would take hours where a folder lies on a network.
@@ -68,8 +65,8 @@ _ENDINGS = {
         "dng cr2 cr3 crw nef nrw arw sr2 srf srw raf orf ori rw2 rwl pef ptx raw x3f 3fr fff iiq mef mos erf dcr kdc "
         "mrw gpr"
     ),
-    VIDEOS: "mov mp4 m4v avi mkv webm mpg mpeg mts m2ts 3gp 3g2 wmv insv lrv",
-    SIDECARS: "aae thm xmp json xml pp3 dop cos on1 lrcat vrd",
+    "videos": "mov mp4 m4v avi mkv webm mpg mpeg mts m2ts 3gp 3g2 wmv insv lrv",
+    "notes of cameras and programs on photos": "aae thm xmp json xml pp3 dop cos on1 lrcat vrd",
     SYSTEM: "db ini lrdata lrprev",
 }
 _KINDS = {f".{ending}": kind for kind, endings in _ENDINGS.items() for ending in endings.split()}
@@ -79,7 +76,7 @@ _SYSTEMS = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "__macosx", "lost+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a folder holds: its photos, and all else by kind (`RAW`, `HEIC`, `VIDEOS`, ...); sorted by path."""
+    """What a folder holds: its photos, and all else by kind (`RAW`, `HEIC`, "videos", ...); sorted by path."""
 
     photos: tuple[Path, ...]
     left_out: dict[str, tuple[Path, ...]]
@@ -128,7 +125,7 @@ def kind_of(path: Path) -> str:
     with contextlib.suppress(OSError):  # a link to nowhere, say: its reason is told where it is read
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            return LINKS if path.is_symlink() else FOLDERS
+            return SPECIAL if path.is_symlink() else FOLDERS
         kind = kind if stat.S_ISREG(mode) else SPECIAL
     return PHOTOS if kind == HEIC and reads_heic() else kind
 
@@ -180,11 +177,8 @@ def read_whole(source, ratio: int = 1) -> Photograph:
             image = Image.open(io.BytesIO(_bytes(source) + _JPEG_END))  # for its end marker may be all that it lacks
         _refuse_missing_rows(image, source, ratio)
         profile = image.info.get("icc_profile")
-        with _noting(notes, "its EXIF orientation is unreadable, so it was not turned"):
-            image.getexif().get(ExifTags.Base.Orientation)
-            with _noting([], "of another tag that is broken; the picture is upright by then"):
-                ImageOps.exif_transpose(image, in_place=True)
-        metadata, (colors, alpha), gray = _metadata(image, notes), _colors_and_alpha(image), _deep_gray(image)
+        exif = _exif_of_turned(image, notes)
+        metadata, (colors, alpha), gray = _metadata(image, exif), _colors_and_alpha(image), _deep_gray(image)
         if alpha is not None and not alpha.getbbox():
             raise PhotoError("no content: every pixel is transparent")
         if gray is None:
@@ -195,7 +189,7 @@ def read_whole(source, ratio: int = 1) -> Photograph:
 
 
 def is_plain(source) -> bool:
-    """Whether training can use the file as it is: a JPEG or PNG, 8-bit gray or RGB, in which its decoder (see `batches`)
+    """Whether training can use the file as it is: a JPEG or PNG, 8-bit gray or RGB, in which its decoder (in `batches`)
     sees what `read` gives, at most one level apart: upright, in sRGB, whole, nothing transparent.
 
     False as well where its decoder refuses a file of which `read` saves something.
@@ -331,25 +325,26 @@ def _refuse_missing_rows(image: Image.Image, source, ratio: int) -> None:
 # What else a file tells.
 
 
-@contextlib.contextmanager
-def _noting(notes: list, note: str):
-    """A context in which a broken tag, whatever it raises, becomes a note."""
+def _exif_of_turned(image: Image.Image, notes: list) -> bytes:
+    """Turn the image upright; its EXIF data without the orientation, b"" if there are none. Broken ones are noted."""
+    note = "its EXIF data are unreadable: they were dropped, and it was not turned"
     try:
-        yield
-    except MemoryError:
-        raise
-    except Exception:
-        notes.append(note)
-
-
-def _metadata(image: Image.Image, notes: list) -> dict:
-    """What `Image.save` should be given to keep in a PNG: EXIF and XMP without orientation, resolution and texts."""
-    kept = {"pnginfo": PngImagePlugin.PngInfo()}
-    with _noting(notes, "its EXIF data are unreadable and were dropped"):
+        image.getexif().get(ExifTags.Base.Orientation)
+        note = "its EXIF data are unreadable, and were dropped"
+        ImageOps.exif_transpose(image, in_place=True)  # raises where a tag is broken, with the image upright by then
         exif = image.getexif()
         exif.pop(ExifTags.Base.Orientation, None)
-        if len(exif):
-            kept["exif"] = exif.tobytes()
+        return exif.tobytes() if len(exif) else b""
+    except MemoryError:
+        raise
+    except Exception:  # whatever a broken tag raises
+        notes.append(note)
+        return b""
+
+
+def _metadata(image: Image.Image, exif: bytes) -> dict:
+    """What `Image.save` should be given to keep in a PNG: EXIF and XMP without orientation, resolution and texts."""
+    kept = {"pnginfo": PngImagePlugin.PngInfo()} | ({"exif": exif} if exif else {})
     dpi = image.info.get("dpi")
     if isinstance(dpi, tuple) and len(dpi) == 2 and all(1 < float(d) < 65536 for d in dpi):
         kept["dpi"] = tuple(float(d) for d in dpi)
@@ -424,8 +419,7 @@ def _deep_to_srgb(gray: np.ndarray, profile: bytes | None, notes: list) -> tuple
 
     A profile is applied as a curve through its 256 levels, straight in between.
     """
-    if profile is not None and not _is_srgb(profile, "L"):
-        ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-        curve = np.asarray(_to_srgb(ramp, profile, notes).convert("L"))[0]
-        gray = np.interp(gray, np.arange(256) * 257.0, curve * 257.0).astype(np.uint16)
-    return Image.fromarray(((gray.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB"), gray
+    ramp = _to_srgb(Image.fromarray(np.arange(256, dtype=np.uint8)[None]), profile, notes)
+    curve = np.interp(np.arange(65536), np.arange(256) * 257, np.asarray(ramp)[0, :, 0] * 257.0)
+    levels = np.rint(curve).astype(np.uint16)
+    return Image.fromarray(np.rint(levels / 257).astype(np.uint8).take(gray)).convert("RGB"), levels.take(gray)

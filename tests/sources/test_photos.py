@@ -92,8 +92,8 @@ def test_photos_are_told_by_their_endings_and_all_else_by_its_kind(tmp_path, wit
     left_out = {
         photos.RAW: ["a.dng", "b.CR2", "c.nef", "d.ARW", "e.raf", "f.rw2", "g.orf", "h.cr3"],
         photos.HEIC: ["a.heic", "b.HEIF", "c.hif"],
-        photos.VIDEOS: ["a.MOV", "b.mp4"],
-        photos.SIDECARS: ["a.AAE", "a.thm", "a.xmp", "a.jpg.json"],
+        "videos": ["a.MOV", "b.mp4"],
+        "notes of cameras and programs on photos": ["a.AAE", "a.thm", "a.xmp", "a.jpg.json"],
         photos.OTHER: ["letter.txt", "noending", "scan.pdf"],
     }
     found = photos.find(touched(tmp_path, *readable, *itertools.chain(*left_out.values())))
@@ -130,7 +130,7 @@ def test_special_files_are_never_opened(tmp_path):
     (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "again").symlink_to(tmp_path)
     found = told(photos.find(tmp_path), tmp_path)
-    assert found == (["nowhere.jpg"], {photos.SPECIAL: ["null.jpg", "pipe.jpg"], photos.LINKS: ["again"]})
+    assert found == (["nowhere.jpg"], {photos.SPECIAL: ["again", "null.jpg", "pipe.jpg"]})
 
 
 def test_folders_that_cannot_be_read(tmp_path, monkeypatch):
@@ -226,6 +226,23 @@ def test_an_orientation_that_makes_no_sense_is_none():
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 77
     assert np.array_equal(photos.read(encoded(picture(), "PNG", exif=exif)), picture())
+
+
+@pytest.mark.parametrize(
+    ("broken", "size", "note"),
+    [
+        ("tobytes", (30, 40), "its EXIF data are unreadable, and were dropped"),
+        ("get", (40, 30), "its EXIF data are unreadable: they were dropped, and it was not turned"),
+    ],
+)
+def test_broken_exif_is_dropped_and_noted(broken, size, note, monkeypatch):
+    """Whatever a broken tag makes Pillow raise; where it is not the orientation, the picture is turned."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = encoded(picture(), "JPEG", exif=exif)
+    monkeypatch.setattr(Image.Exif, broken, lambda *_: struct.unpack("<L", b""))
+    found = photos.read_whole(data)
+    assert (found.image.size, found.notes) == (size, (note,)) and "exif" not in found.metadata
 
 
 def test_deep_gray_keeps_its_depth():
