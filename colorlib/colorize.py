@@ -32,10 +32,7 @@ FEW_PHOTOS = 1000  # a model that has learned from fewer is told so
 BELOW, ABOVE = -1e-4, 1 + 1e-3
 NOTEBOOKS = dict(zip(MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet"), strict=True))
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
-NO_MEMORY = (
-    "out of memory: nothing was written for it. Close other programs or notebooks (Runtime > Manage sessions), "
-    "choose a runtime with more memory, or make the photo smaller"
-)
+NO_MEMORY = f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"
 
 
 def colorize(source, model: keras.Model, strength: float = 1.0) -> Image.Image:
@@ -309,11 +306,9 @@ def trained_model(settings, run="") -> keras.Model:
     hint = f"\nA newer run was trained on other photos. To take it: --run {photos.shown(newest.parent)}"
     hint *= not run and not newest.is_relative_to(results)
     if name not in trained:
-        model_name = name if name in MODELS else "baseline"
-        raise ColorlibError(
-            f"There is no trained {name} in {results}; trained are: {', '.join(trained) or 'none'}. Notebook "
-            f"{NOTEBOOKS[model_name]} makes one, or: python -m colorlib train {model_name}{hint}"
-        )
+        make = f"python -m colorlib train {name if name in MODELS else 'baseline'}"
+        text = f"There is no trained {name} in {results}; trained are: {', '.join(trained) or 'none'}."
+        raise ColorlibError(f"{text} Notebooks 04 to 06 make such runs, or: {make}{hint}")
     print(f"{_described(trained[name])}{hint}")
     return trained[name].build_model()
 

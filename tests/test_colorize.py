@@ -513,12 +513,12 @@ def test_a_missing_run_names_what_makes_one(trained, tmp_path):
     chosen = settings.load("sample", results_folder=tmp_path / "results")
     trained()
     with pytest.raises(
-        ColorlibError, match=r"no trained model in .*04_train_baseline.*python -m colorlib train baseline"
+        ColorlibError, match=r"no trained model in .*Notebooks 04 to 06.*python -m colorlib train baseline"
     ):
         colorize.trained_model(chosen)
     trained(baseline=0.02)
     with pytest.raises(
-        ColorlibError, match=r"no trained efficientnet in .*; trained are: baseline. .*06_train_efficient"
+        ColorlibError, match=r"no trained efficientnet in .*; trained are: baseline. .*train efficientnet"
     ):
         colorize.trained_model(chosen, "efficientnet")
     with pytest.raises(ColorlibError, match=r"is no run: give its folder"):

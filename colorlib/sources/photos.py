@@ -24,6 +24,8 @@ from colorlib.sources.tiff import PhotoError
 
 # EPS and PostScript run a program, WMF asks Windows, and the others are names without a decoder.
 _NEVER = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
+FREE_MEMORY = "Close other programs or notebooks (Runtime > Manage sessions), or make the photo smaller"
+_DEEP = ("I", "F")  # beginnings of Pillow's modes for gray of 16 or 32 bits, or in floating point
 _SRGB = ImageCms.createProfile("sRGB")
 _JPEG_PIXELS, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # markers
 _JPEG_MORE = b"".join(bytes([*range(256), 0xD0 + i]) for i in range(8))  # bytes of all kinds, and restart markers
@@ -169,23 +171,18 @@ def read_whole(source, ratio: int = 1) -> Photograph:
     ratio: 8 reads an eighth of a JPEG's rows and columns, in a tenth of the time.
     """
     with _opened(source) as (image, notes):
-        try:
-            _reduced(image, ratio).load()
-        except OSError:
-            if image.format not in ("JPEG", "MPO"):
-                raise
-            image = Image.open(io.BytesIO(_bytes(source) + _JPEG_END))  # for its end marker may be all that it lacks
+        _reduced(image, ratio).load()
         _refuse_missing_rows(image, source, ratio)
         profile = image.info.get("icc_profile")
         exif = _exif_of_turned(image, notes)
-        metadata, (colors, alpha), gray = _metadata(image, exif), _colors_and_alpha(image), _deep_gray(image)
+        colors, alpha = _colors_and_alpha(image)
         if alpha is not None and not alpha.getbbox():
             raise PhotoError("no content: every pixel is transparent")
-        if gray is None:
-            rgb = _to_srgb(colors, profile, notes)
+        if image.mode.startswith(_DEEP):
+            rgb, gray = _deep_to_srgb(image, profile, notes)
         else:
-            rgb, gray = _deep_to_srgb(gray, profile, notes)
-    return Photograph(rgb, gray, alpha, metadata, tuple(notes))
+            rgb, gray = _to_srgb(colors, profile, notes), None
+        return Photograph(rgb, gray, alpha, _metadata(image, exif), tuple(notes))
 
 
 def is_plain(source) -> bool:
@@ -221,10 +218,7 @@ def _opened(source):
     except PhotoError:
         raise
     except MemoryError as error:
-        raise OutOfMemory(
-            "There is no memory left to read the photo. Close other programs or notebooks (Runtime > Manage sessions), "
-            "or make the photo smaller."
-        ) from error
+        raise OutOfMemory(f"There is no memory left to read the photo. {FREE_MEMORY}.") from error
     except Exception as error:  # Pillow's parsers let through whatever they meet: IndexError, SyntaxError, ...
         raise PhotoError(_reason(error)) from error
 
@@ -254,6 +248,8 @@ def _open(file, notes: list) -> Image.Image:
         if _KINDS.get(Path(getattr(file, "name", "")).suffix.lower()) == RAW:
             raise PhotoError(tiff.IS_RAW)
         return tiff.open_photo(file, notes)
+    if head.startswith(b"\xff\xd8"):  # a JPEG, of which the end marker may be all that it lacks
+        file = io.BytesIO(file.read() + _JPEG_END)
     Image.init()
     reads_heic()
     try:
@@ -267,10 +263,8 @@ def _open(file, notes: list) -> Image.Image:
     return image
 
 
-_CUT_SHORT = (  # words of Pillow and of struct
-    *("truncated", "unexpected end", "not enough", "buffer is not large", "requires a buffer"),
-    *("eof", "incomplete", "no more data"),
-)
+# Words of Pillow and of struct.
+_CUT_SHORT = "truncated|unexpected end|not enough|buffer is not large|requires a buffer|eof|incomplete|no more data"
 _BEGINNINGS = (  # of files that Pillow cannot open
     (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo: install the package pillow-heif, or save it as JPEG"),
     (rb"....ftypcrx |FUJIFILM|II(RO|RS|U\x00)|MMOR|\x00MRM|FOVb|II.\x00....HEAP", tiff.IS_RAW),
@@ -288,7 +282,7 @@ def _reason(error: Exception) -> str:
         return "no permission to read the file"
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels; make the picture smaller first"
-    if isinstance(error, EOFError) or any(words in str(error).lower() for words in _CUT_SHORT):
+    if isinstance(error, EOFError) or re.search(_CUT_SHORT, str(error), re.IGNORECASE):
         return "cut short: the file ends before the picture does"
     return f"damaged ({type(error).__name__})"
 
@@ -363,25 +357,13 @@ def _metadata(image: Image.Image, exif: bytes) -> dict:
 def _colors_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The colors in one of the modes that profiles speak of, L, RGB, CMYK or LAB; the transparency, as mode "L"."""
     is_clear = image.has_transparency_data
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(_DEEP):
         seen = np.asarray(image) != image.info.get("transparency")
         return image, Image.fromarray(np.where(seen, 255, 0).astype(np.uint8)) if is_clear else None
     if image.mode in ("L", "RGB", "CMYK", "LAB") and not is_clear:
         return image, None
     image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
     return image.convert(image.mode[:-1]), image.getchannel("A") if is_clear else None
-
-
-def _deep_gray(image: Image.Image) -> np.ndarray | None:
-    """Gray of more than 8 bits as uint16, (height, width), 65535 being white; None for other images."""
-    if not image.mode.startswith(("I", "F")):
-        return None
-    gray = np.asarray(image)
-    if image.mode == "F":
-        gray = np.rint(gray * np.float32(65535))
-    if not (gray.min() >= 0 and gray.max() <= 65535):  # true for NaN as well
-        raise PhotoError("damaged (gray values outside of black and white)")
-    return gray.astype(np.uint16)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list) -> Image.Image:
@@ -414,12 +396,17 @@ def _is_srgb(profile: bytes, mode: str) -> bool:
     return seen is not None and np.abs(np.subtract(seen, image.convert("RGB"), dtype=int)).max() <= 1
 
 
-def _deep_to_srgb(gray: np.ndarray, profile: bytes | None, notes: list) -> tuple[Image.Image, np.ndarray]:
-    """The 8-bit RGB image of full-depth gray, and the gray in sRGB's encoding.
+def _deep_to_srgb(image: Image.Image, profile: bytes | None, notes: list) -> tuple[Image.Image, np.ndarray]:
+    """Gray of more than 8 bits in sRGB's encoding: as mode "RGB", and as uint16, (height, width), 65535 being white.
 
     A profile is applied as a curve through its 256 levels, straight in between.
     """
+    gray = np.asarray(image)
+    if image.mode == "F":
+        gray = np.rint(gray * np.float32(65535))
+    if not (gray.min() >= 0 and gray.max() <= 65535):  # true for NaN as well
+        raise PhotoError("damaged (gray values outside of black and white)")
     ramp = _to_srgb(Image.fromarray(np.arange(256, dtype=np.uint8)[None]), profile, notes)
     curve = np.interp(np.arange(65536), np.arange(256) * 257, np.asarray(ramp)[0, :, 0] * 257.0)
-    levels = np.rint(curve).astype(np.uint16)
-    return Image.fromarray(np.rint(levels / 257).astype(np.uint8).take(gray)).convert("RGB"), levels.take(gray)
+    gray = np.rint(curve).astype(np.uint16).take(gray.astype(np.uint16))
+    return Image.fromarray(((gray.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB"), gray

@@ -41,9 +41,8 @@ class PhotoError(ColorlibError):
 def check_size(width: int, height: int, sample_bytes: int = 1) -> None:
     """Raise `PhotoError` for a photo of more pixels, or of more bytes in `sample_bytes` a pixel, than are read."""
     if width * height > min(MAX_PIXELS, MAX_BYTES / sample_bytes):
-        raise PhotoError(
-            f"too many pixels: {width} × {height}, of at most {MAX_PIXELS:,} of 6 bytes; make the picture smaller first"
-        )
+        most = f"at most {MAX_PIXELS:,} of {MAX_BYTES // MAX_PIXELS} bytes"
+        raise PhotoError(f"too many pixels: {width} × {height}, of {most}; make the picture smaller first")
 
 
 def open_photo(file, notes: list) -> Image.Image:
@@ -68,8 +67,7 @@ def open_photo(file, notes: list) -> Image.Image:
 
 def _refuse(is_so: bool, what: str) -> None:
     if is_so:
-        advice = "Save it anew as 8- or 16-bit gray or RGB, without compression"
-        raise PhotoError(f"not read: a TIFF with {what}. {advice}")
+        raise PhotoError(f"not read: a TIFF with {what}. Save it anew as 8- or 16-bit gray or RGB, uncompressed")
 
 
 def _pages(file) -> list:
