@@ -7,6 +7,7 @@ training stream, so that any step can be had without computing the ones before i
 """
 
 import contextlib
+import functools
 import os
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from colorlib import ColorlibError, lab
-from colorlib.sources import PARTS
 
 _LARGEST_SHRINKING = 2 / 3  # below this scale a photo is antialiased; above it plain interpolation already is
 
@@ -42,14 +42,12 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
     count, batch = len(_paths(split, "train")), settings.batch_size
     epoch, step = divmod(first_step, steps_per_epoch(split, settings))
     paths = tf.constant(_paths(split, "train"))
-
     upright = min(settings.upright_epochs, settings.epochs // 2)
     upright_from = count * (settings.epochs - upright) if upright else tf.int64.max
 
     def photo(k):
-        path = paths[_index(k, count, settings.seed)]
-        image = _decoded(path, settings.image_size, lambda image: _cropped(image, k, settings))
-        return k, _augmented(image, k, settings, k < upright_from)
+        image = _cropped(pixels(paths[_index(k, count, settings.seed)]), k, settings)
+        return k, _augmented(_squeezed(image, settings.image_size), k, settings, k < upright_from)
 
     stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=os.cpu_count())
     return _finished(_epoch_batches(stream, count, batch), rgb)
@@ -57,9 +55,8 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
 
 def evaluation(split, part: str, settings, batch_size: int | None = None, rgb: bool = False) -> tf.data.Dataset:
     """Each photo of a part once, in the split's order, without augmentation, in the form of `training`."""
-    stream = tf.data.Dataset.from_tensor_slices(_paths(split, part)).map(
-        lambda path: _decoded(path, settings.image_size), num_parallel_calls=os.cpu_count()
-    )
+    paths = tf.data.Dataset.from_tensor_slices(_paths(split, part))
+    stream = paths.map(lambda path: _squeezed(pixels(path), settings.image_size), num_parallel_calls=os.cpu_count())
     return _finished(stream.batch(batch_size or settings.batch_size), rgb)
 
 
@@ -67,10 +64,8 @@ def paths_of_step(split, settings, step: int) -> list[str]:
     """The photos of a training step, in the order in which they stand in its batch."""
     paths, batch = _paths(split, "train"), settings.batch_size
     epoch, step = divmod(step, steps_per_epoch(split, settings))
-    places = range(step * batch, min((step + 1) * batch, len(paths)))
-    return [
-        paths[int(_index(tf.constant(epoch * len(paths) + p, tf.int64), len(paths), settings.seed))] for p in places
-    ]
+    places = epoch * len(paths) + np.arange(step * batch, min((step + 1) * batch, len(paths)), dtype=np.int64)
+    return [paths[int(_index(k, len(paths), settings.seed))] for k in places]
 
 
 def _paths(split, part: str) -> list[str]:
@@ -82,9 +77,8 @@ def _paths(split, part: str) -> list[str]:
 
 def _index(k, count: int, seed: int):
     """Which photo stands at place k of the endless stream: a permutation of its own for each epoch, never stored."""
-    return tf.random.experimental.index_shuffle(
-        k % count, tf.stack([tf.constant(seed, tf.int64), k // count]), count - 1
-    )
+    seed_of_epoch = tf.stack([tf.constant(seed, tf.int64), k // count])
+    return tf.random.experimental.index_shuffle(k % count, seed_of_epoch, count - 1)
 
 
 def _epoch_batches(stream, count: int, batch: int) -> tf.data.Dataset:
@@ -119,52 +113,44 @@ def options() -> tf.data.Options:
 
 
 @contextlib.contextmanager
-def photo_errors(split):
-    """A context to ask for batches in. Where a photo is gone or damaged since the split was made, it ends with a
+def photo_errors(paths):
+    """A context to ask for photos in. Where one of them is gone or damaged since the split was made, it ends with a
     `ColorlibError` that names the photo and says what to do, in place of TensorFlow's, which names a node of its graph.
 
-    Only then it reads the split's photos one by one, to find the one.
+    Only then it reads the photos one by one, to find the one.
     """
     try:
         yield
     except tf.errors.OpError as error:
         if "IteratorGetNext" in str(error):  # of a stream, and not of a model
-            for part in PARTS:
-                for path in split.paths(part):
-                    _require_readable(path)
+            for path in paths:
+                _require_readable(path)
         raise
 
 
 def _require_readable(path: str) -> None:
     try:
-        _pixels(Path(path).read_bytes())
+        Path(path).open("rb").close()  # whose error has the plainer text
+        pixels(path)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", "TensorFlow cannot decode it")
-        raise ColorlibError(
-            f"The photo {path} cannot be read: {reason}. Put it back as it was; or remove it and start again: what was "
-            "downloaded is fetched anew, and a folder of yours is split anew without it."
-        ) from None
+        advice = "Put it back, or remove it and start again: it is fetched anew, or your folder is split without it"
+        raise ColorlibError(f"The photo {path} cannot be read: {reason}. {advice}.") from None
 
 
-def _pixels(file):
-    """uint8 RGB (height, width, 3) of the bytes of a JPEG or PNG file.
+def pixels(path):
+    """uint8 RGB (height, width, 3) of a JPEG or PNG file.
 
     INTEGER_ACCURATE agrees with Pillow to the last bit; TensorFlow's default is off by up to six levels.
     """
-    return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _decoded(path, size: int, cut=None):
-    """A file's photo as uint8 RGB (size, size, 3): all of it, or what `cut` leaves of it, squeezed to a square."""
-    image = _pixels(tf.io.read_file(path))
-    image = cut(image) if cut else image
-    shape = tf.shape(image)
-    shrinks = size < _LARGEST_SHRINKING * tf.cast(tf.maximum(shape[0], shape[1]), tf.float32)
-    image = tf.cond(
-        shrinks,
-        lambda: tf.image.resize(image, (size, size), antialias=True),
-        lambda: tf.image.resize(image, (size, size)),
-    )
+def _squeezed(image, size: int):
+    """A photo, uint8 (height, width, 3), squeezed to a square: uint8 (size, size, 3)."""
+    longer = tf.cast(tf.reduce_max(tf.shape(image)[:2]), tf.float32)
+    resize = functools.partial(tf.image.resize, image, (size, size))
+    image = tf.cond(size < _LARGEST_SHRINKING * longer, lambda: resize(antialias=True), resize)
     return tf.ensure_shape(_to_8_bit(image), (size, size, 3))
 
 
@@ -176,10 +162,9 @@ def _cropped(image, k, settings):
     share, top, left = tf.unstack(tf.random.stateless_uniform([3], seed, alg="philox"))
     whole = tf.cast(tf.shape(image)[:2], tf.float32)
     window = tf.maximum(tf.floor((settings.crop + (1 - settings.crop) * share) * whole), 1)
-    corner = tf.cast(tf.floor(tf.stack([top, left]) * (whole - window + 1)), tf.int32)
-    return image[
-        corner[0] : corner[0] + tf.cast(window[0], tf.int32), corner[1] : corner[1] + tf.cast(window[1], tf.int32)
-    ]
+    corner = tf.floor(tf.stack([top, left]) * (whole - window + 1))
+    (top, left), (height, width) = (tf.unstack(tf.cast(pair, tf.int32)) for pair in (corner, window))
+    return image[top : top + height, left : left + width]
 
 
 def _to_8_bit(image):
@@ -188,8 +173,7 @@ def _to_8_bit(image):
 
 def _augmented(image, k, settings, rotates):
     """Flipped and, where it is wanted, rotated at random: two numbers in [0, 1) that depend on (seed, k) alone."""
-    seed = tf.stack([tf.constant(settings.seed, tf.int64), k])
-    draw = tf.random.stateless_uniform([2], seed, alg="philox")
+    draw = tf.random.stateless_uniform([2], tf.stack([tf.constant(settings.seed, tf.int64), k]), alg="philox")
     if settings.flip:
         image = tf.cond(draw[0] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
     if settings.rotation:

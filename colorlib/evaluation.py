@@ -222,7 +222,7 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
 
 
 def _batches(split, part, settings):
-    with batches.photo_errors(split):
+    with batches.photo_errors(split.paths(part)):
         for L, ab in batches.evaluation(split, part, settings):
             yield np.asarray(L), np.asarray(ab)
 

@@ -9,7 +9,6 @@ Eq. 3 mixes it with the uniform density there, which is 1/4.
 import dataclasses
 import functools
 import io
-import math
 import os
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, lab
+from colorlib import ColorlibError, batches, lab
 from colorlib.sources import files
 
 NEAR_GRAY = 5.0  # ab units: photos without any |a| or |b| above it are left out
@@ -26,7 +25,7 @@ _CHUNK = 2**22  # pixels looked up at once, so that a photo of 100 megapixels ne
 
 def centers(bin_width: float) -> np.ndarray:
     """The bins' centres on either axis, in ab units: multiples of the width, as many as cover [-128, 128]."""
-    half = math.ceil(lab.AB_SCALE / bin_width - 0.5)
+    half = int(np.ceil(lab.AB_SCALE / bin_width - 0.5))
     return bin_width * np.arange(-half, half + 1)
 
 
@@ -36,9 +35,7 @@ def bins_of(ab: np.ndarray, bin_width: float) -> np.ndarray:
     return np.clip(np.floor(np.asarray(ab) / bin_width + 0.5).astype(np.int64) + half, 0, 2 * half)
 
 
-def count(
-    paths, bin_width: float = 8.0, every: int = 1, progress: bool = False, near_gray: list | None = None
-) -> np.ndarray:
+def count(paths, bin_width=8.0, every=1, progress=False, near_gray: list | None = None) -> np.ndarray:
     """The ab histogram of photos as they are stored: int64 (n, n), n = len(centers(bin_width)); memory is constant.
 
     every: look only at each so-many-th pixel of each so-many-th row. near_gray: a list to which the paths of the photos
@@ -47,13 +44,16 @@ def count(
     """
     table, bins = _bin_of_color(float(bin_width)), len(centers(bin_width))
     total = np.zeros(bins * bins, np.int64)
-    photos = tqdm(_decoded(paths), "counting colors", len(paths), disable=not progress, delay=2)
-    for path, photo in zip(paths, photos, strict=True):
-        by_color = _counts(photo[::every, ::every], table, 2 * bins * bins).reshape(2, -1)
-        if by_color[1].any():
-            total += by_color.sum(axis=0)
-        elif near_gray is not None:
-            near_gray.append(path)
+    stream = tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
+    stream = stream.map(batches.pixels, num_parallel_calls=os.cpu_count()).prefetch(8).with_options(batches.options())
+    photos = tqdm(stream.as_numpy_iterator(), "counting colors", len(paths), disable=not progress, delay=2)
+    with batches.photo_errors(paths):
+        for path, photo in zip(paths, photos, strict=True):
+            by_color = _counts(photo[::every, ::every], table, 2 * bins * bins).reshape(2, -1)
+            if by_color[1].any():
+                total += by_color.sum(axis=0)
+            elif near_gray is not None:
+                near_gray.append(path)
     return total.reshape(bins, bins)
 
 
@@ -92,10 +92,8 @@ class Prior:
 
     def __post_init__(self):
         if not self.counts.any():
-            raise ColorlibError(
-                f"There is no photo with color: all a and b are within {NEAR_GRAY:g} units of gray. A colorizer cannot "
-                "learn from them; choose color photographs."
-            )
+            nothing = f"There is no photo with color: all a and b are within {NEAR_GRAY:g} units of gray."
+            raise ColorlibError(f"{nothing} A colorizer cannot learn from them; choose color photographs.")
 
     @functools.cached_property
     def density(self) -> np.ndarray:
@@ -127,9 +125,8 @@ class Prior:
                 fields = {field.name: arrays[field.name] for field in dataclasses.fields(cls)}
             return cls(fields.pop("counts"), **{name: array.item() for name, array in fields.items()})
         except Exception as error:  # whatever a damaged zip file raises: BadZipFile, zlib.error, ValueError, KeyError …
-            raise ColorlibError(
-                f"The prior {path} is damaged or no prior: delete it, and prior.prepare(split, settings) makes it anew."
-            ) from error
+            advice = "delete it, and prior.prepare(split, settings) makes it anew"
+            raise ColorlibError(f"The prior {path} is damaged or no prior: {advice}.") from error
 
 
 def prepare(split, settings, progress: bool = True) -> Prior:
@@ -150,8 +147,7 @@ def prepare(split, settings, progress: bool = True) -> Prior:
             return saved
         changes = ", ".join(f"{name} {value!r} in place of {wanted[name]!r}" for name, value in different.items())
         print(f"Prior: the saved one is another ({changes}).")
-        if not {"bin_width", "split_checksum"} & different.keys():
-            counts = saved.counts
+        counts = None if different.keys() & {"bin_width", "split_checksum"} else saved.counts
     if counts is None:
         paths, near_gray = split.paths("train"), []
         counts = count(paths, settings.bin_width, progress=progress, near_gray=near_gray)
@@ -161,29 +157,9 @@ def prepare(split, settings, progress: bool = True) -> Prior:
     return prior
 
 
-def _decoded(paths):
-    """The photos' pixels, uint8 (height, width, 3), one by one, decoded in parallel."""
-    stream = tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
-    decode = functools.partial(tf.io.decode_jpeg, channels=3, dct_method="INTEGER_ACCURATE")  # and PNG
-    stream = stream.map(lambda path: decode(tf.io.read_file(path)), num_parallel_calls=os.cpu_count())
-    options = tf.data.Options()
-    options.autotune.enabled = False  # a short stream waits at its end for the tuner to wake
-    photos = stream.prefetch(8).with_options(options).as_numpy_iterator()
-    for path in paths:
-        try:
-            yield next(photos)
-        except tf.errors.OpError as error:
-            reason = (
-                "TensorFlow cannot decode it" if os.access(path, os.R_OK) else "it is gone, or there is no permission"
-            )
-            advice = "Put it back as it was; or remove it and start again."
-            raise ColorlibError(f"The photo {path} cannot be read: {reason}. {advice}") from error
-
-
 def _counts(photo: np.ndarray, table: np.ndarray, size: int) -> np.ndarray:
     """How many pixels of a photo, uint8 (height, width, 3), have each code of the table: int64 (size,)."""
-    padded = np.zeros(photo.size + 1, np.uint8)
-    padded[:-1].reshape(photo.shape)[...] = photo
+    padded = np.append(photo, np.uint8(0))
     # Four bytes read from every third one on, less the fourth: a seventh of the time of padding each color to four.
     colors = np.ndarray(photo.size // 3, "<u4", padded, strides=(3,))
     parts = (colors[i : i + _CHUNK] & 0xFFFFFF for i in range(0, len(colors), _CHUNK))
@@ -200,8 +176,7 @@ def _bin_of_color(bin_width: float) -> np.ndarray:
     table = np.empty((256, 256, 256), np.min_scalar_type(2 * bins * bins))
     green, red = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
     for blue in range(256):
-        rgb = np.stack([red, green, np.full_like(red, blue)], axis=-1) / 255.0
-        ab = lab.rgb_to_lab(rgb)[..., 1:]
+        ab = lab.rgb_to_lab(np.stack([red, green, np.full_like(red, blue)], axis=-1) / 255.0)[..., 1:]
         a, b = np.moveaxis(bins_of(ab, bin_width), -1, 0)
         table[blue] = a * bins + b + bins * bins * (np.abs(ab).max(axis=-1) > NEAR_GRAY)
     return table.ravel()

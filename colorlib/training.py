@@ -96,7 +96,7 @@ def _train(run, settings, split, prior, loss, progress):
         while state.step < settings.epochs * steps and not state.stopped:
             epoch, done = divmod(state.step, steps)
             # The rest of an epoch that was interrupted; then all the others in one go.
-            with batches.photo_errors(split):
+            with batches.photo_errors(split.paths("train") + split.paths("validation")):
                 network.fit(
                     batches.training(split, settings, first_step=state.step),
                     initial_epoch=epoch,

@@ -46,6 +46,10 @@ def first(stream, steps):
     ]
 
 
+def decoded(path):
+    return batches._squeezed(batches.pixels(path), SIZE)
+
+
 def rgb_of(split, chosen, steps, first_step=0):
     return first(batches.training(split, chosen, first_step, rgb=True), steps)
 
@@ -91,7 +95,7 @@ def test_paths_of_a_step_are_its_photos(split):
     chosen = make_settings(flip=False)
     for step, batch in enumerate(rgb_of(split, chosen, 7)):
         paths = batches.paths_of_step(split, chosen, step)
-        alone = [batches._decoded(path, SIZE).numpy() for path in paths]
+        alone = [decoded(path).numpy() for path in paths]
         assert np.array_equal(batch, np.stack(alone))
 
 
@@ -112,7 +116,7 @@ def test_shapes_are_static(split):
 def test_evaluation_gives_each_photo_once_in_order(split):
     chosen = make_settings(rotation=20.0)  # which evaluation leaves alone
     rgb = np.concatenate(first(batches.evaluation(split, "validation", chosen, rgb=True), -1))
-    alone = np.stack([batches._decoded(path, SIZE).numpy() for path in split.paths("validation")])
+    alone = np.stack([decoded(path).numpy() for path in split.paths("validation")])
     assert np.array_equal(rgb, alone)
     parts = first(batches.evaluation(split, "validation", chosen, batch_size=5), -1)
     assert [len(L) for L, _ in parts] == [5, 5, 1]
@@ -222,7 +226,7 @@ def test_decoded_as_pillow_does_to_the_last_bit(tmp_path, kind):
     file = tmp_path / f"photo.{kind}"
     image.save(file, **({} if kind == "png" else {"quality": 80, "progressive": "prog" in kind}))
     expected = np.asarray(Image.open(file).convert("RGB"))
-    assert np.array_equal(batches._decoded(str(file), SIZE), expected)
+    assert np.array_equal(decoded(str(file)), expected)
 
 
 def bilinear(photo, size):
@@ -242,7 +246,7 @@ def bilinear(photo, size):
 def test_antialiased_where_it_shrinks_by_more_than_a_third(tmp_path, size, antialiased):
     rough = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
     Image.fromarray(rough).save(tmp_path / "rough.png")
-    found = batches._decoded(str(tmp_path / "rough.png"), SIZE).numpy().astype(float)
+    found = decoded(str(tmp_path / "rough.png")).numpy().astype(float)
     plain = bilinear(rough.astype(float), SIZE)
     # Pillow's bilinear filter always widens with the shrinking.
     wide = np.asarray(Image.fromarray(rough).resize((SIZE, SIZE), Image.Resampling.BILINEAR), float)
@@ -254,7 +258,7 @@ def test_antialiased_where_it_shrinks_by_more_than_a_third(tmp_path, size, antia
 def test_odd_shapes_and_single_colors(tmp_path):
     for number, (size, level) in enumerate([((1, 1), 200), ((1, 500), 0), ((700, 3), 255), ((64, 64), 128)]):
         Image.new("RGB", size, (level, level, level)).save(tmp_path / f"{number}.png")
-        assert np.all(batches._decoded(str(tmp_path / f"{number}.png"), SIZE) == level)
+        assert np.all(decoded(str(tmp_path / f"{number}.png")) == level)
     split = splits.Split("gray", tmp_path, tmp_path, tuple(splits.describe(f"{i}.png", b"") for i in range(4)), (), ())
     ((L, ab),) = first(batches.training(split, make_settings(rotation=20.0)), 1)
     assert np.isfinite(L).all() and np.abs(ab).max() < 1e-4
@@ -296,16 +300,16 @@ def test_a_photo_that_cannot_be_read_any_more_is_named(tmp_path, damage, reason,
         lambda: MODEL.evaluate(batches.evaluation(split, "validation", chosen), verbose=0),
     ):
         named = pytest.raises(ColorlibError, match=f"The photo .*{name} cannot be read: {reason}.* start again")
-        with named, batches.photo_errors(split):
+        with named, batches.photo_errors(split.paths("train")):
             ask()
 
 
 def test_errors_of_anything_else_pass_as_they_are(split):
     wrong = tf.data.Dataset.range(3).map(lambda i: tf.reshape(i, (i + 1, 1)))
     for ask in (lambda: tf.reshape(tf.zeros(3), (2, 2)), lambda: list(wrong)):
-        with pytest.raises(tf.errors.InvalidArgumentError), batches.photo_errors(split):
+        with pytest.raises(tf.errors.InvalidArgumentError), batches.photo_errors(split.paths("train")):
             ask()
-    with pytest.raises(ZeroDivisionError), batches.photo_errors(split):
+    with pytest.raises(ZeroDivisionError), batches.photo_errors(split.paths("train")):
         1 / 0  # noqa: B018
 
 

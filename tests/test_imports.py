@@ -17,7 +17,7 @@ ORDER = [
     ["sources.tar", "sources.sampling", "sources.weights"],
     ["sources.photos"],
     ["sources.splits", "sources.packs", "sources.published", "sources.folder", "sources.sample", "sources"],
-    ["prior", "batches", "losses", "models"],
+    ["batches", "prior", "losses", "models"],
     ["runs.checkpoint", "runs.identity", "runs.copier", "runs.run", "runs"],
     ["training"],
     ["evaluation", "colorize"],
