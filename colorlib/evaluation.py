@@ -160,20 +160,16 @@ class Scores:
         i, m = self._at(answer, measure)
         return self.sums[i, :, m] / self.shares[:, m] * MEASURES[measure].scale
 
-    def at_percentile(self, answer: str, percentile: float) -> int:
-        """The index of the photo at a percentile of the answer's MSE: 0 is the best photo, 100 the worst."""
-        order = np.argsort(self.per_photo(answer, "mse"), kind="stable")
-        return int(order[round(percentile / 100 * (len(order) - 1))])
-
     def unbeaten(self, answer: str, measure: str) -> list[str]:
-        """The trivial answers that this one fails to beat: the 95 % interval of the paired difference reaches 0."""
-        i, m = self._at(answer, measure)
-        better, samples = MEASURES[measure].better, self.samples[..., m]
-        if not better:
+        """The trivial answers that a model fails to beat: the 95 % interval of the paired difference reaches 0."""
+        better = MEASURES[measure].better
+        if answer not in self.models or not better:
             return []
+        i, m = self._at(answer, measure)
+        samples = self.samples[..., m]
         loss = {"lower": samples, "higher": -samples, "nearest 0": np.abs(samples)}[better]
-        rivals = [(name, self.answers.index(name)) for name in self.trivial if name != answer]
-        return [name for name, rival in rivals if np.percentile(loss[:, i] - loss[:, rival], 97.5) >= 0]
+        lead = {name: loss[:, i] - loss[:, self.answers.index(name)] for name in self.trivial}
+        return [name for name in self.trivial if np.percentile(lead[name], 97.5) >= 0]
 
     def _at(self, answer, measure):
         return self.answers.index(answer), list(MEASURES).index(measure)
@@ -184,12 +180,10 @@ def bootstrap(sums, shares, seed: int, resamples: int = RESAMPLES) -> np.ndarray
 
     sums: (answers, photos, measures); shares: (photos, measures). Returns (resamples, answers, measures).
     """
-    photos = sums.shape[1]
-    random, drawn = np.random.default_rng(seed), []
-    for _ in range(resamples):
-        times = np.bincount(random.integers(photos, size=photos), minlength=photos).astype(np.float64)
-        drawn.append(times @ sums / (times @ shares))
-    return np.array(drawn)
+    photos, random = sums.shape[1], np.random.default_rng(seed)
+    draws = (random.integers(photos, size=photos) for _ in range(resamples))
+    times = (np.bincount(draw, minlength=photos).astype(np.float64) for draw in draws)  # that each photo is drawn
+    return np.array([n @ sums / (n @ shares) for n in times])
 
 
 def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -> Scores:
@@ -204,17 +198,16 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
     counts = np.zeros(SIDE**2)
     for _, ab in _batches(split, part, settings):
         counts += np.bincount(ab_bins(ab).ravel(), minlength=SIDE**2)
-    weights, sums, shares, planes, neutral = class_weights(counts), [], [], 0.0, 0.0
+    weights, scored, planes, neutral = class_weights(counts), [], 0.0, 0.0
     bar = tqdm(desc="scoring", total=len(split.photos(part)), unit="photo", disable=not progress)
     with ThreadPoolExecutor() as pool, bar:
         for L, ab in _batches(split, part, settings):
             predicted = np.stack([_checked(name, answer(L, ab), ab) for name, answer in answers.items()], axis=1)
-            for of_photo in pool.map(score, L, ab, predicted, [weights] * len(L)):
-                sums.append(of_photo[0])
-                shares.append(of_photo[1])
-                planes, neutral = planes + of_photo[2], neutral + of_photo[3]
+            for photo in pool.map(score, L, ab, predicted, [weights] * len(L)):
+                scored.append(photo[:2])
+                planes, neutral = planes + photo[2], neutral + photo[3]
                 bar.update()
-    sums, shares = np.stack(sums, axis=1), np.stack(shares)
+    sums, shares = (np.stack(arrays, axis=-2) for arrays in zip(*scored, strict=True))
     with np.errstate(invalid="ignore"):
         plane = (planes / counts).reshape(-1, SIDE, SIDE)
     samples = bootstrap(sums, shares, settings.seed)
@@ -223,15 +216,15 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
 
 def _batches(split, part, settings):
     with batches.photo_errors(split.paths(part)):
-        for L, ab in batches.evaluation(split, part, settings):
-            yield np.asarray(L), np.asarray(ab)
+        yield from batches.evaluation(split, part, settings).as_numpy_iterator()
 
 
 def _checked(name, answer, truth):
     answer = np.asarray(answer, np.float32)
-    if answer.shape != truth.shape or not np.isfinite(answer).all():
-        what = "holds values that are not finite" if answer.shape == truth.shape else f"has shape {answer.shape}"
-        raise ColorlibError(f"The answer {name!r} {what}; expected finite ab of shape {truth.shape}.")
+    if answer.shape != truth.shape:
+        raise ColorlibError(f"The answer {name!r} has shape {answer.shape}; it must be {truth.shape}, an ab a pixel.")
+    if not np.isfinite(answer).all():
+        raise ColorlibError(f"The answer {name!r} holds values that are not finite.")
     return answer
 
 
@@ -247,11 +240,9 @@ def answer_of(model: keras.Model):
     def forward(L):
         return model(L, training=False)
 
-    def answer(L, ab):
-        if L.shape[1] == size:
-            return forward(L)
-        predicted = forward(keras.ops.image.resize(L, (size, size), antialias=True))
-        return keras.ops.image.resize(predicted, L.shape[1:3])
+    def answer(L, ab):  # TensorFlow gives back what has the wanted size already
+        small = tf.image.resize(L, (size, size), antialias=True)
+        return tf.image.resize(forward(small), L.shape[1:3])
 
     return answer
 
@@ -284,17 +275,6 @@ def quarter_chroma(L, ab):
     return keras.ops.image.resize(small, ab.shape[1:3], interpolation="bilinear")
 
 
-def pictures(answers: dict, split, part: str, settings, indices) -> list[dict]:
-    """Some photos of a part as uint8 RGB (s, s, 3), a dictionary each: "gray", the name of every answer, "truth"."""
-    photos = split.photos(part)
-    chosen, rows = dataclasses.replace(split, **{part: tuple(photos[i] for i in indices)}), []
-    for L, ab in _batches(chosen, part, settings):
-        colors = {"gray": np.zeros_like(ab), **{name: answer(L, ab) for name, answer in answers.items()}, "truth": ab}
-        shown = {name: to_rgb8(L, each) for name, each in colors.items()}
-        rows += [{name: images[i] for name, images in shown.items()} for i in range(len(L))]
-    return rows
-
-
 # Table 1.
 
 PAPER = {  # the paper's, its columns in its order, and below them what it says of its models
@@ -309,9 +289,8 @@ PAPER = {  # the paper's, its columns in its order, and below them what it says 
 }
 PAPER_NAMES = {"efficientnet": "New Model", "baseline": "BaseLine", "rebalanced": "BaseLine (3)"}
 LEGEND = (
-    "± is half the width of the 95 % interval of a paired bootstrap over photos. † marks a model that does not beat "
-    "every trivial answer: the interval of a paired difference reaches 0. The Loss of BaseLine (3) is weighted: only "
-    "plain MSE compares. Accuracy is argmax agreement."
+    "± is half of the 95 % interval, by a paired bootstrap over photos. † marks a model that fails to beat a trivial "
+    "answer. The Loss of BaseLine (3) is weighted: only plain MSE compares. Accuracy is argmax agreement."
 )
 
 
@@ -337,16 +316,12 @@ def table1(settings, split, progress: bool = True) -> Table1:
     """
     trained = {name: run for name in PAPER_NAMES if (run := runs.Run(settings, name)).best_epoch}
     if not trained:
-        raise ColorlibError(
-            "No model is trained yet. Run notebook 04, 05 or 06, or: python -m colorlib train baseline (or "
-            "rebalanced, or efficientnet)."
-        )
+        raise ColorlibError("No model is trained yet. Run notebook 04, 05 or 06, or: python -m colorlib train MODEL.")
     for name, run in trained.items():
         if run.split_checksum != split.checksum:
-            raise ColorlibError(
-                f"The run {name} was trained on another split than this one of {split.dataset}: photos that it "
-                "learned from could be among those that test it. Use its settings again, or train it anew."
-            )
+            risk = "photos that it learned from could be among those that test it"
+            advice = "Use its settings again, or train it anew"
+            raise ColorlibError(f"{name} was trained on another split of {split.dataset}: {risk}. {advice}.")
     ours = {name: record(run) for name, run in trained.items()}
     answers = {name: answer_of(run.build_model()) for name, run in trained.items()}
     scores = evaluate(answers, split, "test", settings, progress)
@@ -365,7 +340,7 @@ def record(run) -> dict:
     best = next(row for row in history if row["epoch"] == best_epoch)
     seconds = sum(row["seconds"] for row in history)
     names = {"box": "ImageNet weights", "imagenet": "ImageNet weights", "none": "random weights"}
-    weights = names.get(settings.weights, f"weights {Path(settings.weights).name}")
+    weights = names.get(settings.weights, "weights from a file")
     return {
         "Execution (hours)": seconds / 3600,
         "Val Loss": best["val_loss"],
@@ -386,15 +361,15 @@ def record(run) -> dict:
 
 def paper_table(ours: dict) -> str:
     """The paper's five rows, ours beside the paper's, and below them what each run was, as Markdown."""
-    table = [["", *(f"{PAPER_NAMES[m]}: {which}" for m in PAPER_NAMES for which in (f"our {m}", "the paper's"))]]
-    for row in next(iter(ours.values())):
-        cells = [row]
-        for model in PAPER_NAMES:
-            value = ours[model][row] if model in ours else "not trained"
-            cells.append(f"{value:.4g}" if isinstance(value, float) else str(value))
-            cells.append(str(PAPER.get(row, {}).get(model, "not stated")))
-        table.append(cells)
-    return _markdown(table)
+    facts = list(next(iter(ours.values())))
+    columns = [["", *facts]]
+    for model, name in PAPER_NAMES.items():
+        values = ours.get(model, dict.fromkeys(facts, "not trained")).values()
+        shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
+        columns.append([f"{name}: our {model}", *shown])
+        paper = (str(PAPER.get(fact, {}).get(model, "not stated")) for fact in facts)
+        columns.append([f"{name}: the paper's", *paper])
+    return _markdown(list(zip(*columns, strict=True)))
 
 
 def scores_table(scores: Scores) -> str:
@@ -411,7 +386,7 @@ def scores_table(scores: Scores) -> str:
 def _cell(scores, answer, name):
     low, high = scores.interval(answer, name)
     digits = MEASURES[name].decimals
-    mark = " †" if answer in scores.models and scores.unbeaten(answer, name) else ""
+    mark = " †" if scores.unbeaten(answer, name) else ""
     return f"{scores.value(answer, name):.{digits}f} ± {(high - low) / 2:.{digits}f}{mark}"
 
 
@@ -430,6 +405,5 @@ def _rows(ours: dict, scores: Scores):
             yield "paper", model, row, value, "", "", PAPER.get(row, {}).get(model, ""), ""
     for answer in scores.answers:
         for name, measure in MEASURES.items():
-            unbeaten = " + ".join(scores.unbeaten(answer, name)) if answer in scores.models else ""
-            value, (low, high) = scores.value(answer, name), scores.interval(answer, name)
-            yield "test", answer, measure.heading, value, low, high, "", unbeaten
+            value, unbeaten = scores.value(answer, name), " + ".join(scores.unbeaten(answer, name))
+            yield "test", answer, measure.heading, value, *scores.interval(answer, name), "", unbeaten

@@ -46,6 +46,8 @@ from colorlib import course
 settings = course.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 from IPython.display import Markdown
 
@@ -285,11 +287,22 @@ figure
 # %%
 best = min(table.answers, key=lambda name: table.scores.value(name, "mse"))
 error_of = table.scores.per_photo(best, "mse")
+by_error = np.argsort(error_of, kind="stable")
 print(f"Sorted by the squared error of {best}.")
 
+
 # %%
-chosen = [table.scores.at_percentile(best, p) for p in (5, 50, 95)]
-pictures = evaluation.pictures(table.answers, split, "test", settings, chosen)
+def colored(answers, indices):
+    few = replace(split, test=tuple(split.test[i] for i in indices))
+    L, ab = next(iter(batches.evaluation(few, "test", settings, batch_size=len(indices))))
+    colors = {"gray": 0 * ab, **{name: answer(L, ab) for name, answer in answers.items()}, "truth": ab}
+    shown = {name: evaluation.to_rgb8(L, each) for name, each in colors.items()}
+    return [{name: photos[i] for name, photos in shown.items()} for i in range(len(indices))]
+
+
+# %%
+chosen = [by_error[round(p * (len(by_error) - 1))] for p in (0.05, 0.5, 0.95)]
+pictures = colored(table.answers, chosen)
 places = ["5th percentile", "median", "95th percentile"]
 labels = [f"{at}\nMSE {error_of[i]:.4f}" for at, i in zip(places, chosen, strict=True)]
 figure = figures.photo_table(pictures, labels)
@@ -298,8 +311,8 @@ figures.save(figure, "triptychs", settings)
 figure
 
 # %%
-chosen = [table.scores.at_percentile(best, p) for p in (0, 100)]
-pictures = evaluation.pictures({best: table.answers[best]}, split, "test", settings, chosen)
+chosen = by_error[[0, -1]]
+pictures = colored({best: table.answers[best]}, chosen)
 labels = [f"{at}\nMSE {error_of[i]:.4f}" for at, i in zip(("best", "worst"), chosen, strict=True)]
 figure = figures.photo_table(pictures, labels)
 print(sample.credit(split.paths("test")[i] for i in chosen))
