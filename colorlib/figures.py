@@ -35,15 +35,8 @@ STYLE = {  # beyond matplotlib's defaults
 }
 
 
-def quiet(make):
-    """Decorate a function that makes a figure: it draws in `STYLE`, whatever the notebook's own settings are."""
-
-    @functools.wraps(make)
-    def styled(*args, **kwargs):
-        with matplotlib.style.context(STYLE, after_reset=True):
-            return make(*args, **kwargs)
-
-    return styled
+# Decorates a function that makes a figure: it draws in `STYLE`, whatever the notebook's own settings are.
+quiet = matplotlib.style.context(STYLE, after_reset=True)
 
 
 def panels(rows=1, columns=1, width=6.4, height=None, **subplots):
@@ -105,30 +98,25 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
     """
     figure, ((axes,),) = panels(width=8, height=0.55 * rows + 0.9)
     length, pixels = size / rows, 800  # of a row, in bytes and in pixels
-    colors = ["white", "0.78", "0.9", "#D55E00"]
+    colors = ListedColormap(["white", "0.78", "0.9", "#D55E00"])
     ribbon = np.zeros(rows * pixels, int)
     stretches = [(i % 2 + 1, start, stop) for i, (_, start, stop) in enumerate(classes)]
     for color, start, stop in stretches + [(3, start, stop) for start, stop in kept]:
         first = int(start / length * pixels)
         ribbon[first : max(int(stop / length * pixels), first + 1)] = color
     for row, part in enumerate(ribbon.reshape(rows, pixels)):
-        axes.imshow(part[None], ListedColormap(colors), vmin=0, vmax=3, extent=(0, length, row + 0.72, row + 0.12))
+        axes.imshow(part[None], colors, vmin=0, vmax=3, extent=(0, length, row + 0.72, row + 0.12))
     for name, start, stop in classes:
         row = int(start // length)
         if min(stop, (row + 1) * length) - start > length / 6:  # room for its name
             axes.text(start % length + length / 150, row + 0.05, name, fontsize=8, color="0.35")
-    marks = {"linestyle": "", "color": "#0072B2", "markersize": 4}
-    at, levels = np.mod(probes, length), np.floor_divide(probes, length) + 0.8
-    axes.plot(at, levels, marker="^", label=f"{len(probes)} probes", **marks)
-    for color, label in ((colors[3], f"{len(kept)} photos kept"), ("0.84", f"{len(classes)} classes")):
-        axes.plot([], [], "s", color=color, label=label)
-    axes.set(
-        xlim=(0, length), ylim=(rows, -0.15), yticks=[], aspect="auto", xlabel="megabytes from the start of the row"
-    )
+    axes.plot(np.mod(probes, length), np.floor_divide(probes, length) + 0.8, "^", color="#0072B2", markersize=4)
+    axes.set(xlim=(0, length), ylim=(rows, -0.15), yticks=[], aspect="auto", xlabel="megabytes from the row's start")
     axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
     axes.spines["left"].set_visible(False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
-    figure.suptitle("One archive, cut into rows: where we looked, and what we kept")
+    figure.suptitle(
+        f"{len(classes)} classes (gray), {len(probes)} probes (triangles), {len(kept)} photos kept (orange)"
+    )
     return figure
 
 
@@ -143,10 +131,9 @@ def photos_per_class(counts):
         heights = np.array([numbers.get(label, 0) for label in labels])
         axes.bar(range(len(labels)), heights, bottom=bottom, label=part, hatch=hatch, width=0.8, edgecolor="white")
         bottom += heights
-    many = len(labels) > 30
-    axes.set(ylabel="photos", xlabel=f"{len(labels)} classes", xticks=[] if many else range(len(labels)))
-    if not many:
-        axes.set_xticklabels(labels, rotation=30, ha="right")
+    named = labels if len(labels) <= 30 else []  # more names have no room
+    axes.set_xticks(range(len(named)), named, rotation=30, ha="right")
+    axes.set(ylabel="photos", xlabel=f"{len(labels)} classes")
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     figure.suptitle("How many photos of each class are in which part")
     return figure
@@ -203,10 +190,9 @@ def ab_planes(planes, bin_width, label, logarithmic=True):
     low, high = np.nanmin(tables), np.nanmax(tables)
     norm = LogNorm(low, max(high, low * 1.001)) if logarithmic else Normalize(low, high)
     reach = (tables.shape[1] // 2 + 0.5) * bin_width
-    for axis, title, table in itertools.zip_longest(axes.flat, planes, tables):
-        if title is None:
-            axis.set_axis_off()
-            continue
+    for axis in axes.flat[len(planes) :]:
+        axis.set_axis_off()
+    for axis, title, table in zip(axes.flat, planes, tables, strict=False):
         shown = axis.imshow(table.T, origin="lower", extent=(-reach, reach) * 2, norm=norm, cmap="viridis")
         axis.contour(*_gamut(), levels=[0.5], colors="0.25", linewidths=1)
         axis.plot(0, 0, "+", color="white", markersize=7)
@@ -328,25 +314,6 @@ def learning_curves(histories, column="mse", floors=()):
     by_minutes.set(xlabel="minutes of training", xlim=(0, None))
     by_minutes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     figure.suptitle("Does it still learn what holds for new photos? By epoch and by the clock")
-    return figure
-
-
-@quiet
-def time_bars(parts):
-    """Milliseconds a photo, stacked: a bar for each form, of parts = {form: {part: milliseconds}}."""
-    figure, ((axes,),) = panels(height=0.9 + 0.5 * len(parts))
-    longest = max(sum(times.values()) for times in parts.values())
-    for i, part in enumerate(next(iter(parts.values()))):
-        widths = [times[part] for times in parts.values()]
-        before = [sum(list(times.values())[:i]) for times in parts.values()]
-        look = {"color": ("#56B4E9", "#E69F00")[i % 2], "hatch": ("", "//")[i % 2], "edgecolor": "white"}
-        bars = axes.barh(list(parts), widths, 0.6, before, label=part, **look)
-        # A bar too narrow for its number goes without.
-        labels = [f"{width:.1f}" if width > longest / 15 else "" for width in widths]
-        axes.bar_label(bars, labels, label_type="center", color="black", fontsize=9)
-    axes.invert_yaxis()
-    axes.set(xlabel="milliseconds for each photo of a training step", title="Where the time of a step goes")
-    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

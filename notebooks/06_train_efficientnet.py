@@ -291,9 +291,9 @@ for form in ("paper", "fast"):
     parts[form] = {"frozen backbone": seeing, "ladder and head": max(step - seeing, 0)}
 
 # %%
-bars = figures.time_bars(parts)
-figures.save(bars, "time_of_a_step", settings)
-bars
+for form, times in parts.items():
+    shown = " + ".join(f"{part} {time_of_part:.1f}" for part, time_of_part in times.items())
+    print(f"{form:5} {sum(times.values()):6.1f} ms a photo = {shown}")
 
 # %% [markdown]
 # What is saved is nearly all ladder. But does it learn as well? Both forms, on the same few photos, for two epochs:

@@ -26,9 +26,6 @@ MAKE = {
     "photo_table": lambda: figures.photo_table([{"gray": PHOTO[..., 0], "truth": PHOTO}] * 3, ["5 %", "50 %", "95 %"]),
     "ab_planes": lambda: figures.ab_planes({"a": PLANE, "b": PLANE**2}, 10, "error, ab units", logarithmic=False),
     "colorfulness_of_photos": lambda: figures.colorfulness_of_photos([10, 30], {"x": [5, 9], "y": [8, 12]}),
-    "time_bars": lambda: figures.time_bars(
-        {"paper": {"seeing": 2.0, "ladder": 6.0}, "fast": {"seeing": 2, "ladder": 1}}
-    ),
     "learning_curves": lambda: figures.learning_curves(
         {"baseline": history(1), "rebalanced": history(2), "other": history(3)}, floors={"all gray": 0.02}
     ),
