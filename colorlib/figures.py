@@ -100,8 +100,8 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
     length, pixels = size / rows, 800  # of a row, in bytes and in pixels
     colors = ListedColormap(["white", "0.78", "0.9", "#D55E00"])
     ribbon = np.zeros(rows * pixels, int)
-    stretches = [(i % 2 + 1, start, stop) for i, (_, start, stop) in enumerate(classes)]
-    for color, start, stop in stretches + [(3, start, stop) for start, stop in kept]:
+    stretches = [(i % 2 + 1, *extent) for i, (_, *extent) in enumerate(classes)]
+    for color, start, stop in stretches + [(3, *extent) for extent in kept]:
         first = int(start / length * pixels)
         ribbon[first : max(int(stop / length * pixels), first + 1)] = color
     for row, part in enumerate(ribbon.reshape(rows, pixels)):
@@ -114,9 +114,7 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
     axes.set(xlim=(0, length), ylim=(rows, -0.15), yticks=[], aspect="auto", xlabel="megabytes from the row's start")
     axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
     axes.spines["left"].set_visible(False)
-    figure.suptitle(
-        f"{len(classes)} classes (gray), {len(probes)} probes (triangles), {len(kept)} photos kept (orange)"
-    )
+    figure.suptitle(f"{len(classes)} classes (gray), {len(probes)} probes (triangles), {len(kept)} photos kept")
     return figure
 
 
@@ -329,8 +327,8 @@ def swatches(colors):
 @quiet
 def colorfulness_of_photos(truth, predicted):
     """Predicted colorfulness against the truth's, a point a photo. predicted: name -> (photos,); truth: (photos,)."""
-    figure, axes = panels(1, 1, 6.2, 3.9)
-    axis, top = axes[0, 0], 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
+    figure, ((axis,),) = panels(1, 1, 6.2, 3.9)
+    top = 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
     axis.plot([0, top], [0, top], color="0.5", linewidth=1, label="as colorful as the truth")
     for (name, values), marker in zip(predicted.items(), "o^s", strict=False):
         axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
