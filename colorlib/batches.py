@@ -50,14 +50,18 @@ def training(split, settings, first_step: int = 0, rgb: bool = False) -> tf.data
         return k, _augmented(_squeezed(image, settings.image_size), k, settings, k < upright_from)
 
     stream = tf.data.Dataset.counter(epoch * count + step * batch).map(photo, num_parallel_calls=os.cpu_count())
-    return _finished(_epoch_batches(stream, count, batch), rgb)
+    stream = _epoch_batches(stream, count, batch)
+    # After batching, so that 8-bit RGB is copied into the batch and not (L, ab), four times as large.
+    finish = (lambda k, images: images) if rgb else functools.partial(_lesson, settings)
+    return _running(stream.map(finish, num_parallel_calls=os.cpu_count()))
 
 
 def evaluation(split, part: str, settings, batch_size: int | None = None, rgb: bool = False) -> tf.data.Dataset:
     """Each photo of a part once, in the split's order, without augmentation, in the form of `training`."""
     paths = tf.data.Dataset.from_tensor_slices(_paths(split, part))
     stream = paths.map(lambda path: _squeezed(pixels(path), settings.image_size), num_parallel_calls=os.cpu_count())
-    return _finished(stream.batch(batch_size or settings.batch_size), rgb)
+    stream = stream.batch(batch_size or settings.batch_size)
+    return _running(stream if rgb else stream.map(_model_input, num_parallel_calls=os.cpu_count()))
 
 
 def paths_of_step(split, settings, step: int) -> list[str]:
@@ -84,18 +88,16 @@ def _index(k, count: int, seed: int):
 def _epoch_batches(stream, count: int, batch: int) -> tf.data.Dataset:
     """Batches of a stream of (k, photo) that never reach over the end of an epoch of `count` photos."""
     if count % batch == 0:
-        return stream.map(lambda k, photo: photo).batch(batch, drop_remainder=True)
+        return stream.batch(batch, drop_remainder=True)
     rest = count % batch
     return stream.group_by_window(
         key_func=lambda k, photo: tf.cast(k % count >= count - rest, tf.int64),
-        reduce_func=lambda last, window: window.map(lambda k, photo: photo).batch(batch),
+        reduce_func=lambda last, window: window.batch(batch),
         window_size_func=lambda last: tf.where(last == 1, tf.constant(rest, tf.int64), batch),
     )
 
 
-def _finished(dataset, rgb: bool = True) -> tf.data.Dataset:
-    if not rgb:  # after batching, so that 8-bit RGB is copied into the batch and not (L, ab), four times as large
-        dataset = dataset.map(_model_input, num_parallel_calls=os.cpu_count())
+def _running(dataset) -> tf.data.Dataset:
     return dataset.prefetch(2).with_options(options())
 
 
@@ -218,3 +220,22 @@ def rotated(image, angle):
 def _model_input(image):
     """(L, ab) of uint8 RGB. Compiled, the two dozen steps of Lab pass over the pixels once, not two dozen times."""
     return lab.split(lab.rgb_to_lab(tf.cast(image, tf.float32) / 255.0))
+
+
+def _lesson(settings, k, images):
+    """(L, ab) of a batch of a training: the lightness aged where it is wanted, the colors as they are."""
+    L, ab = _model_input(images)
+    return _aged(L, k[0], settings) if settings.aging else L, ab
+
+
+def _aged(L, k, settings):
+    """L of a batch as an old print's, by (seed, k) alone: of each photo another gamma, less contrast, a faded black,
+    grain. settings.aging = 1 spreads the logarithm of gamma by 0.3, halves the contrast at most, and sets grain up to
+    5 units of L."""
+    seed = tf.stack([tf.constant(settings.seed + 2**32, tf.int64), k])  # another one than the turn's and the window's
+    gamma = tf.random.stateless_normal((tf.shape(L)[0], 1, 1, 1), seed, alg="philox")
+    fade, black, grain = tf.unstack(tf.random.stateless_uniform((3, tf.shape(L)[0], 1, 1, 1), seed + 1, alg="philox"))
+    grain *= tf.random.stateless_normal(tf.shape(L), seed + 2, alg="philox")
+    fade *= 0.5 * settings.aging
+    L = tf.maximum(L, 1e-3) ** tf.exp(0.3 * settings.aging * gamma) * (1 - fade) + fade * black
+    return tf.clip_by_value(L + 0.05 * settings.aging * grain, 0, 1)

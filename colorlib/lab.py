@@ -25,6 +25,19 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 _TO_XYZ = (XYZ_FROM_RGB / WHITE[:, None]).tolist()
 _TO_RGB = (np.linalg.inv(XYZ_FROM_RGB) * WHITE).tolist()
 
+# The nodes: the corners of the cells of the 10-unit grid on the ab plane that some color of sRGB touches. Each row of
+# `a` holds those from the first to the last b; all 16.7 million colors were looked at.
+NODE_STEP = 10.0
+_ROWS_OF_NODES = {
+    **{-90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100), -40: (-40, 100), -30: (-50, 100)},
+    **{-20: (-50, 100), -10: (-60, 100), 0: (-70, 100), 10: (-80, 90), 20: (-80, 90), 30: (-90, 90), 40: (-100, 80)},
+    **{50: (-100, 80), 60: (-110, 80), 70: (-110, 80), 80: (-110, 70), 90: (-110, 70), 100: (-80, -20)},
+}
+# (309, 2), in ab units, float32. Every color of sRGB lies between four of them.
+NODES = np.array(
+    [(a, b) for a, (first, last) in _ROWS_OF_NODES.items() for b in range(first, last + 1, 10)], np.float32
+)
+
 _BLOCK = 2**15  # pixels that NumPy converts at once: what is in between stays in the processor's cache
 
 

@@ -1,10 +1,13 @@
-"""The paper's two losses, and the metrics that train alongside. Keras alone, so that they run on all its backends."""
+"""The paper's two losses; colors as a distribution, and the answers from it; the metrics that train alongside.
+
+Keras alone, so that they run on all its backends.
+"""
 
 import keras
 import numpy as np
 from keras import ops
 
-from colorlib import ColorlibError
+from colorlib import ColorlibError, lab
 
 # Eq. 1, (1 / 2hw) Σ ‖Y - Y'‖²: the mean over pixels and the two channels, which is exactly Keras' own.
 mean_squared_error = keras.losses.mean_squared_error
@@ -58,8 +61,83 @@ class RebalancedMSE(keras.losses.Loss):
         return {**super().get_config(), **table}
 
 
+# Colors as a distribution (after Zhang et al., 2016): how probable each node of `lab.NODES` is, for every pixel.
+
+
+def shares(ab):
+    """What each node has of each color, so that the nodes' mean by these shares is the color itself.
+
+    ab: (..., 2), ab / 128 of sRGB colors. Returns float32 (..., n), n = len(lab.NODES), with sum 1: a color is shared
+    out over the four corners of its cell of the grid, bilinearly.
+    """
+    grid = _along_both(ab)
+    return _of_nodes(grid[0][..., :, None] * grid[1][..., None, :])
+
+
+def soft_target(ab, stride: int):
+    """The distribution of the colors in each block of stride × stride pixels: the mean of their `shares`.
+
+    ab: (batch, h, w, 2), ab / 128; h and w multiples of the stride. Returns (batch, h / stride, w / stride, n). It is
+    what one pixel of the block, taken at random, would give on average.
+    """
+    height, width = ab.shape[1] // stride, ab.shape[2] // stride
+    blocks = ops.transpose(ops.reshape(ab, (-1, height, stride, width, stride, 2)), (0, 1, 3, 2, 4, 5))
+    by_a, by_b = _along_both(ops.reshape(blocks, (-1, height, width, stride * stride, 2)))
+    return _of_nodes(ops.matmul(ops.swapaxes(by_a, -1, -2), by_b)) / stride**2  # summed over the block's pixels
+
+
+def _along_both(ab):
+    """Each color's shares of the grid's lines, along a and along b: two (..., SIDE)."""
+    ab = ops.cast(ab, "float32") * (lab.AB_SCALE / lab.NODE_STEP)
+    return [ops.relu(1.0 - ops.abs(ab[..., i, None] - _LINES)) for i in (0, 1)]
+
+
+def _of_nodes(grid):
+    """Of the whole grid, (..., SIDE, SIDE), the nodes, (..., n)."""
+    return ops.take(ops.reshape(grid, (*ops.shape(grid)[:-2], len(_LINES) ** 2)), _PLACES, axis=-1)
+
+
+_LINES = np.arange(-11, 11, dtype=np.float32)  # of the grid, in steps of it
+_PLACES = np.rint((lab.NODES / lab.NODE_STEP + 11) @ [len(_LINES), 1]).astype(np.int32)
+
+
+@keras.saving.register_keras_serializable("colorlib")
+class ColorCrossEntropy(keras.losses.Loss):
+    """The cross-entropy of the colors of each block of pixels, in nats; the mean over blocks.
+
+    y_true: (batch, h, w, 2), ab / 128. y_pred: logits of the nodes, (batch, h / s, w / s, n), for any stride s.
+    """
+
+    def call(self, y_true, y_pred):
+        logits = ops.cast(y_pred, "float32")
+        target = soft_target(y_true, y_true.shape[1] // y_pred.shape[1])
+        return ops.logsumexp(logits, axis=-1) - ops.sum(target * logits, axis=-1)
+
+
+def color_of(logits, v=None, gamma: float = 0.0, temperature: float = 1.0):
+    """The color that is best under Eq. 1, under Eq. 2 or in between, of a distribution of colors.
+
+    logits: (..., n), of the nodes. Each node weighs softmax(logits / temperature) · v^gamma, and the color is their
+    mean, ab / 128, float32 (..., 2). v: (n,), the weights of Eq. 3, as `Prior.weight_of(lab.NODES / 128)` gives them.
+    gamma: 0 is the mean, Eq. 1's answer; 1 is Eq. 2's: Σ p v c / Σ p v is where the derivative of Σ p v ‖c - x‖² is 0.
+    Raises `ColorlibError` for a gamma outside [0, 1], a temperature outside [0.1, 2], and a gamma without v.
+    """
+    for name, value, low, high in (("vividness", gamma, 0, 1), ("temperature", temperature, 0.1, 2)):
+        if not low <= value <= high:
+            raise ColorlibError(f"The {name} is {value!r}; it must be in [{low}, {high}].")
+    if gamma and v is None:
+        raise ColorlibError("A vividness above 0 weighs colors by their rarity: give v, the weights of Eq. 3.")
+    logits = ops.cast(logits, "float32") / temperature
+    if gamma:
+        logits = logits + gamma * np.log(np.asarray(v, np.float32))
+    return ops.matmul(ops.softmax(logits, axis=-1), lab.NODES / lab.AB_SCALE)
+
+
 def for_model(name: str, prior=None) -> keras.losses.Loss:
-    """The loss of one of `settings.MODELS`: Eq. 2 with the prior's weights for "rebalanced", Eq. 1 for the others."""
+    """The loss of one of `settings.MODELS`: Eq. 2 with the prior's weights for "rebalanced", the cross-entropy of
+    colors for "vivid", Eq. 1 for the others."""
+    if name == "vivid":
+        return ColorCrossEntropy()
     if name != "rebalanced":
         return keras.losses.MeanSquaredError()
     if prior is None:
@@ -67,9 +145,18 @@ def for_model(name: str, prior=None) -> keras.losses.Loss:
     return RebalancedMSE(prior.weights, prior.bin_width)
 
 
-def metrics() -> list[keras.metrics.Metric]:
-    """What every model logs beside its loss: "mse", the plain Eq. 1, and "argmax_agreement"."""
+def metrics(name: str = "baseline") -> list[keras.metrics.Metric]:
+    """What every model logs beside its loss: "mse", the plain Eq. 1, and "argmax_agreement". Those of "vivid" are of
+    its mean color."""
+
+    def of_answer(measure):
+        if name != "vivid":
+            return measure
+        return lambda y_true, y_pred: measure(
+            y_true, ops.image.resize(color_of(y_pred), y_true.shape[1:3], interpolation="bilinear")
+        )
+
     return [
-        keras.metrics.MeanSquaredError(name="mse"),
-        keras.metrics.MeanMetricWrapper(argmax_agreement, "argmax_agreement"),
+        keras.metrics.MeanMetricWrapper(of_answer(mean_squared_error), "mse"),
+        keras.metrics.MeanMetricWrapper(of_answer(argmax_agreement), "argmax_agreement"),
     ]

@@ -1,18 +1,20 @@
-"""The colorizers: a frozen backbone, five taps of it, a ladder that climbs back to full size, a head of two channels.
+"""The colorizers: a backbone, five taps of it, a ladder that climbs back, a head of two channels or of many colors.
 
-    L (s, s, 1) ── prepared ──> backbone, frozen        e.g. VGG-16 at 224 pixels:
+    L (s, s, 1) ── prepared ──> backbone                e.g. VGG-16 at 224 pixels:
                                   tap 5, deepest  ── 1×1 convolution ─────────────┐    14² · 512
                                   tap 4           ── BN ──(+)<── upsample ×2 ─────┘    28² · 512, then 3×3 to 256
                                   …                                                    56², 112²: each to the next width
                                   tap 1           ── BN ──(+)<── upsample ×2 …        224² ·  64, then 3×3 to 64
                                   head: 3×3 convolution to two channels, tanh ──> ab (s, s, 2)
 
-After Dahl's residual encoder (tinyclouds.org/colorize) and Cope's paper, which swaps VGG-16 for EfficientNetB7.
+A head of colors gives a logit for each of `lab.NODES` in place of ab. After Dahl's residual encoder
+(tinyclouds.org/colorize) and Cope's paper, which swaps VGG-16 for EfficientNetB7.
 Keras alone, so that the models run on every backend of Keras.
 """
 
 import contextlib
 import functools
+import json
 import math
 import random
 import re
@@ -23,7 +25,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from colorlib import ColorlibError
+from colorlib import ColorlibError, lab
 
 # The five taps of each family, finest first: the last activation before the image is halved (VGG-16, EfficientNet),
 # or the last one at each size (MobileNet).
@@ -39,6 +41,8 @@ _TAPS = {
 # only after some 500 steps, and a small run, with 15 steps an epoch, would be judged by statistics that it never had.
 BATCH_NORM_MOMENTUM = 0.9
 
+WHOLE_VERSION = 1  # of the file of a whole colorizer
+
 # The standard deviations by which Keras' EfficientNets divide a second time, but only when weights == "imagenet".
 _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 
@@ -53,18 +57,20 @@ def taps(backbone: str) -> tuple[str, ...]:
 def build_colorizer(
     backbone: str,
     weights: str | Path | None = None,
-    image_size: int = 224,
+    image_size: int | tuple[int, int] | None = 224,
     dropout: float = 0.0,
     head_stride: int = 1,
     widths: tuple[int, ...] | None = None,
     backbone_dtype: str | None = None,
     seed: int | None = None,
+    head: str = "ab",
+    trained_backbone: bool = False,
 ) -> keras.Model:
     """A Functional model from L, (batch, size, size, 1) in [0, 1], to ab, (batch, size, size, 2) in [-1, 1], float32.
 
-    backbone: "vgg16", "efficientnetb0" … "efficientnetb7", "efficientnetlite0" or "mobilenet" (α = 0.75). It is
-        frozen: not trainable, and its batch normalisation always in inference mode. In the model it is the layer named
-        "backbone".
+    backbone: "vgg16", "efficientnetb0" … "efficientnetb7", "efficientnetlite0" or "mobilenet" (α = 0.75). In the
+        model it is the layer named "backbone". Its batch normalisation is always in inference mode.
+    image_size: of a square, or (height, width); None takes photos of any size, but not in `fit`.
     weights: of the backbone, the path of a file: Keras' own .h5 (without the classifier) or an .npz as `data/weights`
         holds them; see `sources.weights.resolve`. None: random.
     dropout: rate of the one SpatialDropout2D after the 1×1 convolution; 0 leaves it out.
@@ -75,28 +81,37 @@ def build_colorizer(
     backbone_dtype: a dtype policy of Keras for the frozen backbone alone, such as "mixed_bfloat16": no gradient passes
         through it, so that half precision there needs no loss scale. None: the policy in force.
     seed: of all random weights and of the dropout; None draws one.
+    head: "ab", or "distribution": logits, (batch, size / head_stride, size / head_stride, n), of the n `lab.NODES`.
+    trained_backbone: whether the backbone's kernels are trained on. Otherwise it is frozen, as in the paper.
 
     Raises `ColorlibError` for an unknown backbone, an image size that cannot be halved down to the deepest tap, and
     weights that are missing, broken, or of another architecture.
     """
     names = taps(backbone)
     coarsest = 16 if backbone == "vgg16" else 32
-    if image_size < 32 or image_size % coarsest:
-        near = max(32, image_size // coarsest * coarsest)
-        raise ColorlibError(
-            f"image_size {image_size} does not fit {backbone}: it halves the image down to 1/{coarsest} and the ladder "
-            f"climbs back, so the size must be a multiple of {coarsest}, at least 32. Take {near} or {near + coarsest}."
-        )
+    height, width = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    for size in filter(None, (height, width)):
+        if size < 32 or size % coarsest:
+            near = max(32, size // coarsest * coarsest)
+            raise ColorlibError(
+                f"image_size {size} does not fit {backbone}: it halves the image down to 1/{coarsest} and the ladder "
+                f"climbs back, so it must be a multiple of {coarsest}, at least 32. Take {near} or {near + coarsest}."
+            )
     if head_stride not in (1, 2, 4):
         raise ColorlibError(f"head_stride {head_stride!r} is not known. Valid: 1 (full size), 2 (half), 4 (quarter).")
     with _seeded(seed), dtype_policy(backbone_dtype):
-        features = _frozen_backbone(backbone, weights, image_size, names)
+        features = _backbone(backbone, weights, (height, width), names, trained_backbone)
     with _seeded(seed):  # anew, so that the ladder starts alike however the backbone got its weights
-        lightness = keras.Input((image_size, image_size, 1), name="L")
-        tapped = [ops.stop_gradient(tap) for tap in features(_prepared(lightness, backbone))]
-        x = _ladder(tapped, dropout, image_size // head_stride, widths)
-        ab = _head(x, image_size // head_stride, head_stride)
-    return keras.Model(lightness, ab, name=f"{backbone}_colorizer")
+        lightness = keras.Input((height, width, 1), name="L")
+        tapped = features(_prepared(lightness, backbone))
+        if not trained_backbone:
+            tapped = [ops.stop_gradient(tap) for tap in tapped]
+        x = _ladder(tapped, dropout, coarsest, head_stride, widths)
+        if head == "distribution":
+            answer = layers.Conv2D(len(lab.NODES), 1, name="head", dtype="float32")(x)
+        else:
+            answer = _head(x, head_stride)
+    return keras.Model(lightness, answer, name=f"{backbone}_colorizer")
 
 
 @functools.cache
@@ -115,14 +130,50 @@ def half_precision(backbone: str) -> str | None:
 
 
 def trained_variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """All that training changes, by name ("rung0_conv/kernel"), in a fixed order: everything but the frozen backbone.
+    """All that training changes, by name ("rung0_conv/kernel"), in a fixed order: everything but what is frozen.
 
-    The ladder's and head's weights, the batch normalisations' moving statistics, and dropout's seed state. These, with
-    the arguments of `build_colorizer`, are the model: a copy need not hold the backbone.
+    The ladder's and head's weights, the batch normalisations' moving statistics, dropout's seed state, and of a
+    backbone that is trained on its kernels. These, with the arguments of `build_colorizer` and the backbone's weights,
+    are the model: a copy need not hold a frozen backbone.
     """
-    outside = (layer for layer in model.layers if layer.name != "backbone")
-    # Not `variable.path`: a dropout's has a number that counts the dropouts of the process.
-    return {f"{layer.name}/{variable.name}": variable for layer in outside for variable in layer.variables}
+    backbone = {id(variable) for variable in model.get_layer("backbone").non_trainable_variables}
+    return {name: variable for name, variable in all_variables(model).items() if id(variable) not in backbone}
+
+
+def all_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Every variable of a model, the backbone's among them, by name, in a fixed order."""
+    variables = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            variables |= all_variables(layer)
+        else:  # not `variable.path`: a dropout's has a number that counts the dropouts of the process
+            variables |= {f"{layer.name}/{variable.name}": variable for variable in layer.variables}
+    return variables
+
+
+def load_whole(path: str | Path) -> tuple[keras.Model, dict]:
+    """A whole trained colorizer, for photos of any size, and what its file says besides.
+
+    path: an .npz with every variable by its name, kernels as int8 with a scale for each channel, and "about": JSON with
+    the version of this layout, the `arguments` of `build_colorizer`, and whatever its maker adds. It holds no pickle.
+    Raises `ColorlibError` where the file is missing, damaged, or of another version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ColorlibError(f"There is no colorizer {path}. It comes with the project: get it anew, or train a model.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(arrays.pop("about").item())
+        if about["version"] != WHOLE_VERSION:
+            raise ValueError(f"it is of version {about['version']}, and this colorlib reads version {WHOLE_VERSION}")
+        model = build_colorizer(**about["arguments"], image_size=None)
+        _assign(all_variables(model), arrays)
+    except Exception as error:  # whatever zipfile, NumPy, JSON and Keras raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = f"The colorizer {path} cannot be used: {reason}. Get the file anew, with the rest of the project."
+        raise ColorlibError(text) from error
+    return model, about
 
 
 @contextlib.contextmanager
@@ -165,8 +216,8 @@ def _prepared(lightness, backbone):
     return layers.Rescaling(scale, offset, name="prepared", dtype="float32")(x)
 
 
-def _frozen_backbone(backbone, weights, size, names):
-    """The model from a prepared image (size, size, 3) to the list of the five tapped features, finest first."""
+def _backbone(backbone, weights, size, names, trained):
+    """The model from a prepared image, (*size, 3), to the list of the five tapped features, finest first."""
     net = _network(backbone, size)
     if weights is not None:
         _load(net, Path(weights), backbone)
@@ -179,10 +230,13 @@ def _frozen_backbone(backbone, weights, size, names):
         scale = [1 / math.sqrt(deviation) for deviation in _IMAGENET_STDDEV]
         tapped = body(layers.Rescaling(scale, name="imagenet_rescaling")(normalize.output))
     features = keras.Model(net.input, tapped, name="backbone")
-    # Keras runs the batch normalisation of what is not trainable in inference mode. Not so EfficientNet's stochastic
-    # depth: `fit` would switch it on, even past a `training=False` in this model's graph.
-    features.trainable = False
+    # Keras runs the batch normalisation of what is not trainable in inference mode: the statistics of ImageNet serve
+    # here too, and small batches of few photos make worse ones. Not so EfficientNet's stochastic depth: `fit` would
+    # switch it on, even past a `training=False` in this model's graph.
+    features.trainable = trained
     for layer in net.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
         if isinstance(layer, layers.Dropout):
             layer.rate = 0.0
     return features
@@ -196,7 +250,7 @@ def _network(backbone, size):
         "vgg16": (keras.applications.VGG16, {}),
         "mobilenet": (keras.applications.MobileNet, {"alpha": 0.75}),
     }.get(backbone) or (getattr(keras.applications, backbone.replace("efficientnetb", "EfficientNetB")), {})
-    return create(weights=None, include_top=False, input_shape=(size, size, 3), **options)
+    return create(weights=None, include_top=False, input_shape=(*size, 3), **options)
 
 
 # EfficientNet-Lite0 is B0 without squeeze-and-excitation, and with ReLU6 in place of swish. Its stages, after Google's
@@ -209,7 +263,7 @@ _LITE0_STAGES = (
 
 def _efficientnet_lite0(size):
     """EfficientNet-Lite0 without its classifier, for images as (RGB - 127) / 128. Layers are named as in B0."""
-    image = keras.Input((size, size, 3))
+    image = keras.Input((*size, 3))
     x = _convolved_relu6(layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="stem_conv"), image)
     for stage, (repeats, kernel, stride, expansion, filters) in enumerate(_LITE0_STAGES, 1):
         for i in range(repeats):
@@ -244,7 +298,8 @@ def _load(net, path, backbone):
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # newer Keras skips a layer that is not in the file, and warns
             if path.suffix == ".npz":
-                _load_npz(net, path)
+                with np.load(path, allow_pickle=False) as file:
+                    _assign(all_variables(net), {name: file[name] for name in file.files})
             else:
                 net.load_weights(path)
     except Exception as error:  # whatever h5py, zipfile and Keras raise
@@ -255,11 +310,8 @@ def _load(net, path, backbone):
         ) from error
 
 
-def _load_npz(net, path):
+def _assign(variables, arrays):
     """Arrays named "<layer>/<variable>", of any float type, or int8 with a scale for each channel in "<…>/scale"."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    variables = {f"{layer.name}/{variable.name}": variable for layer in net.layers for variable in layer.variables}
     scales = {name for name in arrays if name.endswith("/scale")}
     if missing := variables.keys() ^ (arrays.keys() - scales):
         raise ValueError(f"the file and the network differ in {min(missing)}")
@@ -267,8 +319,8 @@ def _load_npz(net, path):
         variable.assign(arrays[name].astype(np.float32) * arrays.get(f"{name}/scale", np.float32(1)))
 
 
-def _ladder(tapped, dropout, finest, limits):
-    """From the deepest tap up to the finest one, or to the size `finest` where the ladder ends below it."""
+def _ladder(tapped, dropout, stride, finest, limits):
+    """From the deepest tap, at 1/`stride` of the image's size, up to 1/`finest` of it."""
     *upper, x = tapped
     widths = [tap.shape[-1] for tap in upper]
     if limits:
@@ -278,8 +330,9 @@ def _ladder(tapped, dropout, finest, limits):
         x = layers.SpatialDropout2D(dropout, name="rung0_dropout")(x)
     for rung in range(1, len(upper) + 1):
         tap = upper[-rung]
-        if tap.shape[1] > finest:
-            break
+        if stride == finest:
+            return x
+        stride //= 2
         # To the next tap's width; after the last tap, to its own.
         width = widths[-rung - 1] if rung < len(upper) else widths[0]
         x = layers.UpSampling2D(interpolation="bilinear", name=f"rung{rung}_up")(x)
@@ -287,12 +340,12 @@ def _ladder(tapped, dropout, finest, limits):
             tap = layers.Conv2D(x.shape[-1], 1, use_bias=False, name=f"rung{rung}_tap_conv")(tap)
         x = layers.Add(name=f"rung{rung}_add")([x, _normalized(tap, f"rung{rung}_tap_bn")])
         x = _convolved(x, width, 3, f"rung{rung}")
-    if x.shape[1] < finest:
+    if stride > finest:
         x = layers.UpSampling2D(interpolation="bilinear", name="last_up")(x)
     return x
 
 
-def _head(x, size, stride):
+def _head(x, stride):
     """Two channels, tanh, in float32: half precision would round colors. Upsampled where it stands below full size."""
     # Small first weights: the training starts from gray, not from random colors that it would have to unlearn first.
     small = keras.initializers.RandomNormal(stddev=1e-3)

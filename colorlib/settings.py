@@ -16,7 +16,7 @@ from pathlib import Path
 from colorlib import ColorlibError
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("baseline", "rebalanced", "efficientnet")
+MODELS = ("baseline", "rebalanced", "efficientnet", "vivid")
 PROFILES = ("sample", "classroom", "paper")
 DATA_SETS = ("sample", "places365-val", "places365", "food101", "imagenet")  # of the profiles, and two more
 WEIGHTS = ("box", "imagenet", "none")
@@ -27,6 +27,7 @@ FORMS = {
     # A ladder as wide as its taps takes longer than the backbone under it, most of that at the finest sizes, where a
     # color needs few channels. Here the backbone is in half precision, too, where the machine gains by it.
     "fast": {"head_stride": 2, "widths": (16, 32, 64, 128)},
+    "quarter": {"head_stride": 4, "widths": (128, 128, 192, 256)},  # wide where a color is chosen among many
     "small": {"head_stride": 4, "widths": (8, 8, 16, 16)},  # for some hundred photos, which a larger one knows by heart
 }
 BACKBONES = ("vgg16", *(f"efficientnetb{i}" for i in range(8)), "efficientnetlite0", "mobilenet")
@@ -94,6 +95,8 @@ class Settings:
     upright_epochs: int = _setting(2, TRAINING, "the last epochs, without rotation", AT_LEAST_0)
     crop: float = _setting((0.2, 1.0, 1.0), TRAINING, "random windows: least share of a photo's side", SHARE_ABOVE_0)
 
+    aging: float = _setting(0.0, TRAINING, "how old the lightness of training photos is made to look", SHARE)
+
     # Prior (Eq. 3).
     bin_width: float = _setting(8.0, TRAINING, "side of a bin of the prior, in ab units", POSITIVE)
     sigma: float = _setting(5.0, TRAINING, "σ of the prior's Gaussian, in ab units", AT_LEAST_0)
@@ -102,10 +105,14 @@ class Settings:
     # Models.
     backbone: str = _setting("vgg16", TRAINING, "that of baseline and rebalanced", A_BACKBONE)
     efficientnet: str = _setting(
-        ("efficientnetlite0", "efficientnetb0", "efficientnetb7"), TRAINING, "the backbone of efficientnet", A_BACKBONE
+        ("efficientnetlite0", "efficientnetb0", "efficientnetb7"),
+        TRAINING,
+        "that of efficientnet and vivid",
+        A_BACKBONE,
     )
     weights: str = _setting(("box", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
     dropout: float = _setting((0.5, 0.2, 0.2), TRAINING, "of efficientnet alone", SHARE_BELOW_1)
+    backbone_rate: float = _setting(0.0, TRAINING, "of vivid: updates of its backbone, times this; 0: frozen", SHARE)
     form: str = _setting(("small", "fast", "paper"), TRAINING, "form of the ladder", _one_of(*FORMS))
     dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))
 
@@ -151,7 +158,7 @@ class Settings:
     def backbone_of(self, model: str) -> str:
         """The backbone of one of `MODELS`."""
         check_choice("model", model, MODELS)
-        return self.efficientnet if model == "efficientnet" else self.backbone
+        return self.efficientnet if model in ("efficientnet", "vivid") else self.backbone
 
     def replace(self, **changes) -> "Settings":
         """A copy with some fields changed, checked like the first; they count as given."""

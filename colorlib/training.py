@@ -11,6 +11,7 @@ import functools
 import math
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -23,13 +24,14 @@ from colorlib.runs.identity import identity_of
 from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variables_of
 from colorlib.settings import MODELS, Settings, check_choice
 
+WARM_UP_STEPS = 100  # of a backbone that is trained on: at first the ladder above it is random
 TIMED_STEPS = 20  # after which the time that is left is told
 
 
 def train(
     model: str, settings: Settings, split=None, prior=None, loss=None, run_name: str = "", progress: bool = True
 ) -> runs.Run:
-    """Train "baseline", "rebalanced" or "efficientnet" to the end, and return its run.
+    """Train "baseline", "rebalanced", "efficientnet" or "vivid" to the end, and return its run.
 
     split, prior: made or reused from `settings` where they are not given; only "rebalanced" has a prior.
     loss: a `keras.losses.Loss` of your own in place of the model's; the run needs a `run_name` then.
@@ -86,9 +88,9 @@ def _train(run, settings, split, prior, loss, progress):
             tf.config.experimental.enable_op_determinism()
         with strategy.scope():
             network = runs.build(run.model_name, settings)
-            learning_rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
             loss = loss or losses.for_model(run.model_name, prior)
-            network.compile(keras.optimizers.Adam(learning_rate), loss, metrics=(metrics := losses.metrics()))
+            metrics = losses.metrics(run.model_name)
+            network.compile(_optimizer(network, settings, steps), loss, metrics=metrics)
             network.optimizer.build(network.trainable_variables)
         metrics = [network.metrics[0], *metrics]  # the first is the loss
         bookkeeper = _Bookkeeper(keeper, split, settings, network, metrics, newest and newest.arrays, progress)
@@ -109,6 +111,31 @@ def _train(run, settings, split, prior, loss, progress):
                 )
         bookkeeper.finish()
     keeper.close()
+
+
+class _Adam(keras.optimizers.Adam):
+    """Adam whose updates of some variables are scaled: a smaller gradient would change nothing, Adam divides it out.
+
+    scales: by the variables' paths.
+    """
+
+    scales: ClassVar[dict] = {}
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate * self.scales.get(variable.path, 1.0))
+
+
+def _optimizer(network, settings, steps):
+    """Adam along a cosine to 0. A backbone that is trained on is updated in smaller steps, after a warm-up."""
+    steps, warm_up = settings.epochs * steps, 0
+    backbone = network.get_layer("backbone").trainable_variables
+    if backbone:
+        warm_up = min(WARM_UP_STEPS, steps // 10)
+    first = {"warmup_target": settings.learning_rate, "warmup_steps": warm_up} if warm_up else {}
+    start = 0.0 if warm_up else settings.learning_rate
+    optimizer = _Adam(keras.optimizers.schedules.CosineDecay(start, steps - warm_up, **first))
+    optimizer.scales = {variable.path: settings.backbone_rate for variable in backbone}
+    return optimizer
 
 
 def _beginning(run, newest, state, settings):

@@ -11,13 +11,14 @@ from colorlib.sources import weights
 
 # The settings that change a model's numbers. All others may differ between two sessions of one training.
 _ALWAYS = (
-    *("image_size", "batch_size", "crop", "flip", "rotation", "upright_epochs", "form", "dtype"),
+    *("image_size", "batch_size", "crop", "aging", "flip", "rotation", "upright_epochs", "form", "dtype"),
     *("epochs", "learning_rate", "patience", "seed"),
 )
 SETTINGS = {
     "baseline": (*_ALWAYS, "backbone"),
     "rebalanced": (*_ALWAYS, "backbone", "bin_width", "sigma", "lambda_"),
     "efficientnet": (*_ALWAYS, "efficientnet", "dropout"),
+    "vivid": (*_ALWAYS, "efficientnet", "dropout", "backbone_rate"),
 }
 _WORDS = {"split": "another split of the photos", "prior": "another prior"}
 

@@ -39,9 +39,10 @@ def made_split(count: int, archives=("miniplaces-train.tar", "miniplaces-train-2
     if (home / "split.json").exists():
         return splits.Split.load(home / "split.json")
     folder = WORK / "photos"
-    if not folder.exists():
-        for archive in (*archives, "miniplaces-val.tar"):
+    for archive in (*archives, "miniplaces-val.tar"):
+        if not (unpacked := folder / f"{archive}.unpacked").exists():
             photos(archive, folder, 128, 0)
+            unpacked.touch()
     members = set()
     for archive in archives:
         members |= names_in(archive)

