@@ -133,7 +133,7 @@ def _optimizer(network, settings, steps):
         warm_up = min(WARM_UP_STEPS, steps // 10)
     first = {"warmup_target": settings.learning_rate, "warmup_steps": warm_up} if warm_up else {}
     start = 0.0 if warm_up else settings.learning_rate
-    optimizer = _Adam(keras.optimizers.schedules.CosineDecay(start, steps - warm_up, **first))
+    optimizer = _Adam(keras.optimizers.schedules.CosineDecay(start, steps - warm_up, **first), name="adam")
     optimizer.scales = {variable.path: settings.backbone_rate for variable in backbone}
     return optimizer
 

@@ -1,4 +1,4 @@
-"""The colorizer in the box, and what it was made of: MiniPlaces, EfficientNet-Lite0 trained on, colors as a distribution.
+"""The colorizer in the box, and what it was made of: MiniPlaces, all of EfficientNet-Lite0 trained on, a distribution.
 
     vivid.py levers     what each lever gives: 10,000 photos, 2 epochs, validation cross-entropy and MSE
     vivid.py train      the shipped run, the series' own `train vivid`, on 44,000 photos; goes on where it was stopped
