@@ -11,7 +11,6 @@ import functools
 import math
 import time
 from pathlib import Path
-from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -116,13 +115,16 @@ def _train(run, settings, split, prior, loss, progress):
 class _Adam(keras.optimizers.Adam):
     """Adam whose updates of some variables are scaled: a smaller gradient would change nothing, Adam divides it out.
 
-    scales: by the variables' paths.
+    scales: one for each variable, in the order in which the optimizer is built with them.
     """
 
-    scales: ClassVar[dict] = {}
+    def __init__(self, learning_rate, scales):
+        super().__init__(learning_rate, name="adam")
+        self.scales = scales
 
     def update_step(self, gradient, variable, learning_rate):
-        super().update_step(gradient, variable, learning_rate * self.scales.get(variable.path, 1.0))
+        scale = self.scales[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * scale)
 
 
 def _optimizer(network, settings, steps):
@@ -133,9 +135,9 @@ def _optimizer(network, settings, steps):
         warm_up = min(WARM_UP_STEPS, steps // 10)
     first = {"warmup_target": settings.learning_rate, "warmup_steps": warm_up} if warm_up else {}
     start = 0.0 if warm_up else settings.learning_rate
-    optimizer = _Adam(keras.optimizers.schedules.CosineDecay(start, steps - warm_up, **first), name="adam")
-    optimizer.scales = {variable.path: settings.backbone_rate for variable in backbone}
-    return optimizer
+    learned = {id(variable) for variable in backbone}
+    scales = [settings.backbone_rate if id(variable) in learned else 1.0 for variable in network.trainable_variables]
+    return _Adam(keras.optimizers.schedules.CosineDecay(start, steps - warm_up, **first), scales)
 
 
 def _beginning(run, newest, state, settings):
