@@ -108,7 +108,7 @@ def build_colorizer(
             tapped = [ops.stop_gradient(tap) for tap in tapped]
         x = _ladder(tapped, dropout, coarsest, head_stride, widths)
         if head == "distribution":
-            answer = layers.Conv2D(len(lab.NODES), 1, name="head", dtype="float32")(x)
+            answer = ColorLogits(name="head", dtype="float32")(x)
         else:
             answer = _head(x, head_stride)
     return keras.Model(lightness, answer, name=f"{backbone}_colorizer")
@@ -355,6 +355,24 @@ def _head(x, stride):
     if stride > 1:
         ab = layers.UpSampling2D(stride, interpolation="bilinear", name="ab_up", dtype="float32")(ab)
     return ab
+
+
+@keras.saving.register_keras_serializable("colorlib")
+class ColorLogits(layers.Layer):
+    """The logits of `lab.NODES`, (..., n), by a 1×1 convolution.
+
+    counts: (n,), how often each node occurs in the training photos. It takes no part in the logits: what makes colors
+    of them wants to know which are rare, and the model carries it along.
+    """
+
+    def build(self, shape):
+        count = len(lab.NODES)
+        self.kernel = self.add_weight(name="kernel", shape=(shape[-1], count), initializer="glorot_uniform")
+        self.bias = self.add_weight(name="bias", shape=(count,), initializer="zeros")
+        self.counts = self.add_weight(name="counts", shape=(count,), initializer="ones", trainable=False)
+
+    def call(self, x):
+        return ops.matmul(x, self.kernel) + self.bias
 
 
 def _convolved(x, width, kernel, name):

@@ -80,6 +80,14 @@ def weights(density: np.ndarray, bin_width: float, lambda_: float) -> np.ndarray
     return v / (density * v).sum() / (bin_width / lab.AB_SCALE) ** 2
 
 
+def node_weights(counts: np.ndarray, lambda_: float, sigma: float = 5.0) -> np.ndarray:
+    """v of Eq. 3 of `lab.NODES`, float64 (n,), of how often each of them occurs, (n,)."""
+    a, b = bins_of(lab.NODES, lab.NODE_STEP).T
+    grid = np.zeros((len(centers(lab.NODE_STEP)),) * 2)
+    grid[a, b] = counts
+    return weights(density(grid, lab.NODE_STEP, sigma), lab.NODE_STEP, lambda_)[a, b]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prior:
     """A histogram and the settings that make p′ and v of it. Raises `ColorlibError` where nothing was counted."""

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, batches, losses, runs, sources
+from colorlib import ColorlibError, batches, lab, losses, runs, sources
 from colorlib import prior as prior_module
 from colorlib.runs.checkpoint import State, shown
 from colorlib.runs.identity import identity_of
@@ -24,6 +24,7 @@ from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variab
 from colorlib.settings import MODELS, Settings, check_choice
 
 WARM_UP_STEPS = 100  # of a backbone that is trained on: at first the ladder above it is random
+COUNTED_EVERY = 2  # pixel of every second row tells how often a color occurs
 TIMED_STEPS = 20  # after which the time that is left is told
 
 
@@ -92,6 +93,8 @@ def _train(run, settings, split, prior, loss, progress):
             network.compile(_optimizer(network, settings, steps), loss, metrics=metrics)
             network.optimizer.build(network.trainable_variables)
         metrics = [network.metrics[0], *metrics]  # the first is the loss
+        if run.model_name == "vivid" and newest is None:
+            network.get_layer("head").counts.assign(_counts_of_nodes(split, progress))
         bookkeeper = _Bookkeeper(keeper, split, settings, network, metrics, newest and newest.arrays, progress)
         del newest  # its arrays
         while state.step < settings.epochs * steps and not state.stopped:
@@ -110,6 +113,13 @@ def _train(run, settings, split, prior, loss, progress):
                 )
         bookkeeper.finish()
     keeper.close()
+
+
+def _counts_of_nodes(split, progress):
+    """How often each of `lab.NODES` occurs in the training photos: (n,)."""
+    counts = prior_module.count(split.paths("train"), lab.NODE_STEP, every=COUNTED_EVERY, progress=progress)
+    a, b = prior_module.bins_of(lab.NODES, lab.NODE_STEP).T
+    return counts[a, b]
 
 
 class _Adam(keras.optimizers.Adam):
