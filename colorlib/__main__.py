@@ -52,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("model", metavar="MODEL", choices=settings.MODELS, help=", ".join(settings.MODELS))
     colorize.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="an image file or a folder of them")
     colorize.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the colored photos go")
-    colorize.add_argument("--run", default="", metavar="RUN", help="a trained model's name, or its run's folder")
+    run = "a trained model's name, or its run's folder; without it, the colorizer in the box"
+    colorize.add_argument("--run", default="", metavar="RUN", help=run)
+    vividness = "0: pale and safe, 1: bold and often wrong; the box alone, and runs of vivid"
+    colorize.add_argument("--vividness", type=float, metavar="V", help=vividness)
+    colorize.add_argument("--lambda", type=float, dest="lambda_", metavar="L", help="λ of Eq. 3, 0 to 1, of vividness")
+    colorize.add_argument("--temperature", type=float, metavar="T", help="0.1 to 2; below 1 likely colors count more")
     colorize.add_argument("--strength", type=float, default=1.0, metavar="S", help="1: as predicted (default), 0: gray")
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
     sync.add_argument("--all", action="store_true", help="execute all of them")
@@ -93,7 +98,9 @@ def _evaluate(options, chosen: settings.Settings) -> None:
 def _colorize(options, chosen: settings.Settings) -> int:
     """Colorize photos, or whole folders of them, with a trained model."""
     asked = (options.photos, options.out, chosen, options.run, options.strength, options.overwrite)
-    return _import("colorize").colorize_files(*asked).exit_status
+    choices = {name: getattr(options, name) for name in ("vividness", "lambda_", "temperature")}
+    choices = {name: value for name, value in choices.items() if value is not None}
+    return _import("colorize").colorize_files(*asked, **choices).exit_status
 
 
 def _runs(options, chosen: settings.Settings) -> None:

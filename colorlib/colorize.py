@@ -1,7 +1,8 @@
 """Photographs of any size in, the same photographs in color out: not one detail of the original is lost.
 
-The model sees the photo's lightness at its own small size; the colors that it predicts are scaled up and joined with
-the lightness of every pixel as it was. Where a color is not on any screen, its chroma shrinks and its lightness stays.
+The model sees the photo's lightness, small; the colors that it predicts are scaled up and joined with the lightness of
+every pixel as it was. Where a color is not on any screen, its chroma shrinks and its lightness stays. The model is the
+colorizer in the box, unless a run of one's own is asked for.
 """
 
 import collections
@@ -20,10 +21,14 @@ import tensorflow as tf
 from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, lab, runs
-from colorlib.settings import MODELS
+from colorlib import ColorlibError, lab, losses, models, prior, runs
+from colorlib.settings import MODELS, ROOT
 from colorlib.sources import files, photos
 
+BOX = ROOT / "data" / "weights" / "colorizer.npz"
+# How a distribution becomes colors where nothing is said: chosen on validation photos, by tests/benchmarks/vivid.py.
+VIVIDNESS, LAMBDA, TEMPERATURE = 0.6, 0.0, 1.0
+LOOK = 256  # pixels: the longer side of what a model of any size sees, chosen likewise
 AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time
 HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
@@ -35,26 +40,60 @@ OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 NO_MEMORY = f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"
 
 
-def colorize(source, model: keras.Model, strength: float = 1.0) -> Image.Image:
+def colorize(source, model: keras.Model, strength: float = 1.0, **choices) -> Image.Image:
     """One photograph in color: mode "RGB", or "RGBA" where it has transparency, upright, sRGB, of its own size.
 
     source: a path, a file's bytes, a `PIL.Image`, or an array (h, w), (h, w, 3) or (h, w, 4) of uint8, or (h, w) of
-    uint16. strength: times the predicted chroma; 0 gives gray. Raises `photos.PhotoError` when it cannot be read,
-    `ColorlibError` for a negative strength and when memory does not suffice.
+    uint16. strength: times the predicted chroma; 0 gives gray. choices: see `coloring`. Raises `photos.PhotoError` when
+    it cannot be read, `ColorlibError` for a negative strength and when memory does not suffice.
     """
     _check(strength)
+    to_colors = coloring(model, **choices)
     photo = photos.read_whole(_encoded(source))
     try:
-        return paint(photo, predict(photo, model), strength)
+        return paint(photo, np.asarray(to_colors(predict(photo, model))), strength)
     except OUT_OF_MEMORY as error:
         raise ColorlibError(f"The photo of {photo.image.width} × {photo.image.height} is {NO_MEMORY}.") from error
 
 
-def predict(photo: photos.Photograph, model) -> np.ndarray:
-    """The ab / 128 that a model predicts for a photo, (size, size, 2), at the model's own size."""
-    size = (model.input_shape[1],) * 2
-    small = photo.image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.asarray(model(_lightness(np.asarray(small))[None, ..., None] / lab.L_SCALE, training=False))[0]
+def coloring(model: keras.Model, vividness=VIVIDNESS, lambda_=LAMBDA, temperature=TEMPERATURE):
+    """The function from what a model gives to ab / 128: it gives them already, or the logits of `lab.NODES`.
+
+    vividness: γ of `losses.color_of`, in [0, 1]. 0 is the mean of all colors, pale and safe; the more, the more a rare
+    color counts. lambda_: λ of the rarity's weights, Eq. 3, in [0, 1]. temperature: in [0.1, 2]; below 1, probable
+    colors count more. Raises `ColorlibError` for values outside.
+    """
+    losses.check_choices(vividness, temperature, lambda_)
+    if not is_vivid(model):
+        return lambda ab: ab
+    v = prior.node_weights(np.asarray(model.get_layer("head").counts), lambda_)
+    return lambda logits: losses.color_of(logits, v, vividness, temperature)
+
+
+def is_vivid(model) -> bool:
+    """Whether a model gives a distribution of colors, and not one color."""
+    return isinstance(model.get_layer("head"), models.ColorLogits)
+
+
+def predict(photo: photos.Photograph, model, forward=None) -> np.ndarray:
+    """What a model gives for a photo, (height, width, 2 or n), at its own scale.
+
+    A model of any size sees the photo with a longer side of `LOOK` pixels, continued as in a mirror up to multiples of
+    32, which are cut off again. Another sees it squeezed to a square, as it was trained. forward: in place of the
+    model, if it was compiled.
+    """
+    forward, size = forward or model, model.input_shape[1:3]
+    if size[0] is None:
+        scale = LOOK / max(photo.image.size)
+        height, width = size = [max(4, round(side * scale / 4) * 4) for side in photo.image.size[::-1]]
+    small = photo.image.resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=3.0)
+    L = _lightness(np.asarray(small)) / lab.L_SCALE
+    if model.input_shape[1]:
+        return np.asarray(forward(L[None, ..., None], training=False))[0]
+    L = np.pad(L, [(0, -side % 32) for side in size], mode="symmetric")
+    given = np.asarray(forward(L[None, ..., None], training=False))[0]
+    stride = len(L) // len(given)
+    return given[: height // stride, : width // stride]
 
 
 def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threads: int = AT_A_TIME) -> Image.Image:
@@ -191,15 +230,15 @@ class Report:
         return "\n".join([*lines, str(photos.Found((), self.left_out))]).rstrip()
 
 
-def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False, progress=True) -> Report:
+def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False, progress=True, **choices) -> Report:
     """Colorize photographs, and all in folders and their subfolders, into the folder `out`; say what became of each.
 
     The results are PNG files, since JPEG would lose detail: `<name>.png`, under the same subfolders, and
     `<name>.jpg.png` where several photos share a name. For one photo, `out` may be a PNG file. Metadata is kept, but
     for the orientation, which is applied; colors are sRGB and say so. A result that is there already is kept unless
     `overwrite`; no input is ever replaced. A photo that cannot be read is skipped, counted and named; what is no photo
-    is left out and listed. run: see `trained_model`. Raises `ColorlibError` when there is no trained run, or nothing
-    to colorize.
+    is left out and listed. run: see `model_of`; choices: see `coloring`. Raises `ColorlibError` when there is no such
+    run, or nothing to colorize.
     """
     _check(strength)
     report = Report()
@@ -207,25 +246,31 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     if not (waiting or report.kept or report.failed):
         raise ColorlibError(f"There is no photo to colorize in {', '.join(map(photos.shown, sources))}.\n{report}")
     if waiting:
-        model = trained_model(settings, run)
-        model = _compiled(model) if len(waiting) > 1 else model
+        model = model_of(settings, run)
+        if choices and not is_vivid(model):
+            raise ColorlibError(f"{run} gives one color, not many: --vividness does not apply; --strength does.")
+        to_colors, forward = coloring(model, **choices), _compiled(model) if len(waiting) > 1 else model
         threads = max(1, AT_A_TIME // len(waiting))  # of each photo: a single one is painted by all of them
+
+        def painted(photo):
+            return paint(photo, np.asarray(to_colors(predict(photo, model, forward))), strength, threads)
+
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            done = pool.map(lambda path: _carry_out(path, waiting[path], model, strength, threads, report), waiting)
+            done = pool.map(lambda path: _carry_out(path, waiting[path], painted, report), waiting)
             list(tqdm(done, total=len(waiting), unit="photo", disable=not progress))
     print(report)
     return report
 
 
-def _carry_out(source: Path, target: Path, model, strength: float, threads: int, report: Report) -> None:
+def _carry_out(source: Path, target: Path, painted, report: Report) -> None:
     """Read a photo, paint it and write it, whole or not at all."""
     with report.taking_down_failures(source):
         photo = photos.read_whole(source)
-        painted = paint(photo, predict(photo, model), strength, threads)
+        result = painted(photo)
         target.parent.mkdir(parents=True, exist_ok=True)
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         with files.aside(target) as part:
-            painted.save(part, "PNG", icc_profile=profile, compress_level=2, **photo.metadata)
+            result.save(part, "PNG", icc_profile=profile, compress_level=2, **photo.metadata)
         report.written.append(target)
         report.notes.extend((source, note) for note in photo.notes)
 
@@ -279,20 +324,19 @@ def _key(path: Path) -> str:
 @functools.lru_cache(maxsize=1)
 def _compiled(model):
     """A model's forward pass as a graph: a third of the time of one operation after the other."""
-    forward = tf.function(model)
-    forward.input_shape = model.input_shape
-    return forward
+    return tf.function(model)
 
 
 # Which model.
 
 
-def trained_model(settings, run="") -> keras.Model:
-    """The model of a trained run: by its name, by its folder, or, for "", the one with the lowest plain validation MSE.
+def model_of(settings, run="") -> keras.Model:
+    """The colorizer in the box, or the model of a trained run: by its name, or by its folder. Says which.
 
-    Says which, and whether a newer one was trained on other photos. Raises `ColorlibError` naming what is there, and
-    what makes the missing one.
+    Raises `ColorlibError` naming what is there, and what makes the missing one.
     """
+    if not run:
+        return box()
     folder = Path(run).expanduser()
     if len(folder.parts) > 1:
         folder = folder.resolve()
@@ -300,17 +344,19 @@ def trained_model(settings, run="") -> keras.Model:
             raise ColorlibError(f"{run} is no run: give its folder, such as results/sample/runs/baseline, or its name.")
         settings = settings.replace(results_folder=folder.parent.parent, keep_folder=None)
     trained = {each.name: each for each in runs.list_runs(settings) if each.best_epoch}
-    errors = {name: each.history[each.best_epoch - 1]["val_mse"] for name, each in trained.items()}
-    name, results = folder.name or min(errors, key=errors.get, default="model"), settings.results_folder
-    newest = max(results.parent.glob("*/runs/*/history.csv"), key=lambda path: path.stat().st_mtime, default=results)
-    hint = f"\nA newer run was trained on other photos. To take it: --run {photos.shown(newest.parent)}"
-    hint *= not run and not newest.is_relative_to(results)
-    if name not in trained:
+    if (name := folder.name) not in trained:
         make = f"python -m colorlib train {name if name in MODELS else 'baseline'}"
-        text = f"There is no trained {name} in {results}; trained are: {', '.join(trained) or 'none'}."
-        raise ColorlibError(f"{text} Notebooks 04 to 06 make such runs, or: {make}{hint}")
-    print(f"{_described(trained[name])}{hint}")
+        text = f"There is no trained {name} in {settings.results_folder}; trained are: {', '.join(trained) or 'none'}."
+        raise ColorlibError(f"{text} Notebooks 04 to 06 and 09 make such runs, or: {make}")
+    print(_described(trained[name]))
     return trained[name].build_model()
+
+
+def box() -> keras.Model:
+    """The colorizer that comes with the project, data/weights/colorizer.npz, for photos of any size. Says so."""
+    model, about = models.load_whole(BOX)
+    print(f"Colors by the colorizer in the box, which has learned from {about['photos']}.")
+    return model
 
 
 def _described(run) -> str:

@@ -18,7 +18,7 @@ from skimage.color import deltaE_ciede2000
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, batches, lab, runs
+from colorlib import ColorlibError, batches, colorize, lab, runs
 from colorlib.sources import files
 
 BIN = 10  # ab units, side of the bins of the class-rebalanced AuC, centred on multiples of it
@@ -231,17 +231,20 @@ def _checked(name, answer, truth):
 # Answers.
 
 
-def answer_of(model: keras.Model):
-    """The answer of a colorizer. Photos of another size than the model's are scaled for it, and its ab back."""
-    size = model.input_shape[1]
+def answer_of(model: keras.Model, **choices):
+    """The answer of a colorizer. Photos of another size than the model's are scaled for it, and its ab back.
 
-    # One signature: a last, smaller batch would be traced anew.
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 1))])
+    choices: how a distribution becomes colors, see `colorize.coloring`.
+    """
+    size, to_colors = model.input_shape[1], colorize.coloring(model, **choices)
+
+    # A last, smaller batch would be traced anew.
+    @tf.function(reduce_retracing=True)
     def forward(L):
-        return model(L, training=False)
+        return to_colors(model(L, training=False))
 
     def answer(L, ab):  # TensorFlow gives back what has the wanted size already
-        small = tf.image.resize(L, (size, size), antialias=True)
+        small = tf.image.resize(L, (size, size), antialias=True) if size else L
         return tf.image.resize(forward(small), L.shape[1:3])
 
     return answer

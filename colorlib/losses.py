@@ -122,15 +122,21 @@ def color_of(logits, v=None, gamma: float = 0.0, temperature: float = 1.0):
     gamma: 0 is the mean, Eq. 1's answer; 1 is Eq. 2's: Σ p v c / Σ p v is where the derivative of Σ p v ‖c - x‖² is 0.
     Raises `ColorlibError` for a gamma outside [0, 1], a temperature outside [0.1, 2], and a gamma without v.
     """
-    for name, value, low, high in (("vividness", gamma, 0, 1), ("temperature", temperature, 0.1, 2)):
-        if not low <= value <= high:
-            raise ColorlibError(f"The {name} is {value!r}; it must be in [{low}, {high}].")
+    check_choices(gamma, temperature)
     if gamma and v is None:
         raise ColorlibError("A vividness above 0 weighs colors by their rarity: give v, the weights of Eq. 3.")
     logits = ops.cast(logits, "float32") / temperature
     if gamma:
         logits = logits + gamma * np.log(np.asarray(v, np.float32))
     return ops.matmul(ops.softmax(logits, axis=-1), lab.NODES / lab.AB_SCALE)
+
+
+def check_choices(vividness: float = 0.0, temperature: float = 1.0, lambda_: float = 0.0) -> None:
+    """Raise `ColorlibError` for a choice of how colors are made of a distribution that is out of its range."""
+    ranges = (("vividness", vividness, 0, 1), ("temperature", temperature, 0.1, 2), ("λ", lambda_, 0, 1))
+    for name, value, low, high in ranges:
+        if not low <= value <= high:
+            raise ColorlibError(f"The {name} is {value!r}; it must be in [{low}, {high}].")
 
 
 def for_model(name: str, prior=None) -> keras.losses.Loss:

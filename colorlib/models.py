@@ -107,10 +107,7 @@ def build_colorizer(
         if not trained_backbone:
             tapped = [ops.stop_gradient(tap) for tap in tapped]
         x = _ladder(tapped, dropout, coarsest, head_stride, widths)
-        if head == "distribution":
-            answer = ColorLogits(name="head", dtype="float32")(x)
-        else:
-            answer = _head(x, head_stride)
+        answer = ColorLogits(name="head", dtype="float32")(x) if head == "distribution" else _head(x, head_stride)
     return keras.Model(lightness, answer, name=f"{backbone}_colorizer")
 
 

@@ -20,7 +20,7 @@ ORDER = [
     ["batches", "prior", "losses", "models"],
     ["runs.checkpoint", "runs.identity", "runs.copier", "runs.run", "runs"],
     ["training"],
-    ["evaluation", "colorize"],
+    ["colorize", "evaluation"],
     ["figures"],
     ["course.exercises", "course.colab", "course.yours", "course.notebooks", "course"],
     ["__main__"],
