@@ -27,7 +27,7 @@ from colorlib.sources import files, photos
 
 BOX = ROOT / "data" / "weights" / "colorizer.npz"
 # How a distribution becomes colors where nothing is said: chosen on validation photos, by tests/benchmarks/vivid.py.
-VIVIDNESS, LAMBDA, TEMPERATURE = 0.6, 0.0, 1.0
+VIVIDNESS, LAMBDA, TEMPERATURE = 0.6, 0.1, 1.0
 LOOK = 256  # pixels: the longer side of what a model of any size sees, chosen likewise
 AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time
@@ -35,7 +35,11 @@ HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
 FEW_PHOTOS = 1000  # a model that has learned from fewer is told so
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
 BELOW, ABOVE = -1e-4, 1 + 1e-3
-NOTEBOOKS = dict(zip(MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet"), strict=True))
+NOTEBOOKS = dict(
+    zip(
+        MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet", "09_beyond_the_mean"), strict=True
+    )
+)
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 NO_MEMORY = f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"
 
@@ -72,7 +76,7 @@ def coloring(model: keras.Model, vividness=VIVIDNESS, lambda_=LAMBDA, temperatur
 
 def is_vivid(model) -> bool:
     """Whether a model gives a distribution of colors, and not one color."""
-    return isinstance(model.get_layer("head"), models.ColorLogits)
+    return model.output_shape[-1] == len(lab.NODES)
 
 
 def predict(photo: photos.Photograph, model, forward=None) -> np.ndarray:

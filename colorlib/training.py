@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
@@ -94,7 +95,9 @@ def _train(run, settings, split, prior, loss, progress):
             network.optimizer.build(network.trainable_variables)
         metrics = [network.metrics[0], *metrics]  # the first is the loss
         if run.model_name == "vivid" and newest is None:
-            network.get_layer("head").counts.assign(_counts_of_nodes(split, progress))
+            counts, head = _counts_of_nodes(split, progress), network.get_layer("head")
+            head.counts.assign(counts)
+            head.bias.assign(np.log((counts + 1) / (counts + 1).sum()))  # so that it begins with the prior
         bookkeeper = _Bookkeeper(keeper, split, settings, network, metrics, newest and newest.arrays, progress)
         del newest  # its arrays
         while state.step < settings.epochs * steps and not state.stopped:

@@ -144,7 +144,8 @@ def packed(arrays: dict, bits: int) -> dict:
         elif bits == 16:
             result[name] = np.ascontiguousarray(values, np.float16)
         else:
-            scale = np.abs(values).max(axis=(0, 1, 2), keepdims=True) / 127
+            axes = (0, 1) if name.endswith("dwconv/kernel") else tuple(range(values.ndim - 1))  # all but the channels
+            scale = np.maximum(np.abs(values).max(axis=axes, keepdims=True), 1e-12) / 127
             result[name] = np.rint(values / scale).astype(np.int8)
             result[f"{name}/scale"] = scale.astype(np.float32)
     return result
