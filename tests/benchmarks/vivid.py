@@ -2,19 +2,25 @@
 
     vivid.py levers     what each lever gives: 10,000 photos, 2 epochs, validation cross-entropy and MSE
     vivid.py train      the shipped run, the series' own `train vivid`, on 44,000 photos; goes on where it was stopped
+    vivid.py choose     vividness, λ and temperature, on the validation photos
+    vivid.py look       the longer side at which it looks at a photo of 256 pixels
+    vivid.py score      its score on miniplaces-val and photos256, the box beside it; calibration
+    vivid.py identity   Eq. 1's and Eq. 2's answers out of one distribution, beside models trained for them
 
-Without an argument both, which takes hours. Needs the photos of ../shared.
+Without an argument all of them, which takes hours. Needs the photos of ../shared.
 """
 
+import dataclasses
 import sys
 
 import learning
 import numpy as np
 import tensorflow as tf
-from _measure import tell
+from _measure import photos, tell
 
-from colorlib import batches, colorize, evaluation, losses, models, prior, runs, settings, training
-from colorlib.sources import weights
+from colorlib import batches, colorize, evaluation, lab, losses, models, prior, runs, settings, training
+from colorlib.sources import splits, weights
+from colorlib.sources.photos import read_whole
 
 ARCHIVES = ("miniplaces-train.tar", "miniplaces-train-2.tar", "miniplaces-train-3.tar")
 BASE = {
@@ -130,10 +136,105 @@ def choose(name: str = "vivid") -> None:
                     )
 
 
+def score(name: str = "vivid") -> None:
+    """The one score on miniplaces-val of the full-precision run and of the box, calibration, and photos256."""
+    split = learning.made_split(44_000, ARCHIVES)
+    run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
+    chosen = settings.load("paper", image_size=128, batch_size=50, data_folder=learning.WORK / "data")
+    full, box = of_any_size(run), colorize.box()
+    answers = {
+        "mean": evaluation.answer_of(full, vividness=0.0),
+        "mean, 8 bits": evaluation.answer_of(box, vividness=0.0),
+        "as it is shown": evaluation.answer_of(full),
+        "as it is shown, 8 bits": evaluation.answer_of(box),
+    }
+    for name, part in (("miniplaces-val", split), ("photos256", photos256())):
+        size = 128 if name == "miniplaces-val" else 256
+        scores = evaluation.evaluate(
+            answers, part, "test", dataclasses.replace(chosen, image_size=size), progress=False
+        )
+        print(f"{name}:\n{evaluation.scores_table(scores)}", file=sys.stderr)
+        if name == "miniplaces-val":
+            mse, shown = scores.value("mean", "mse"), "as it is shown"
+            tell("mean: MSE on miniplaces-val", mse, at_most=0.0082)
+            tell("mean: AuC on miniplaces-val", scores.value("mean", "auc"), at_least=91.8)
+            tell("as shown: rebalanced AuC", scores.value(shown, "rebalanced_auc"), at_least=69.0)
+            tell("as shown: MSE", scores.value(shown, "mse"), at_most=0.0130)
+            tell("MSE of 8 bits over full precision", scores.value("mean, 8 bits", "mse") / mse, at_most=1.005)
+    calibration(*logits_of(run, split, "test"))
+
+
+def photos256() -> splits.Split:
+    """photos256 as a test part; its training part, which only tells the trivial colors, is MiniPlaces' validation."""
+    folder = learning.WORK / "photos256"
+    if not folder.exists():
+        photos("photos256.tar", folder, 256, 0)
+    found = [
+        splits.describe(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*.jpg"))
+    ]
+    return splits.Split("photos256", folder, folder, tuple(found[::2]), (), tuple(found[1::4]))
+
+
+def calibration(logits, L, ab, counts) -> None:
+    """What the smallest sets of colors that claim a share really hold, over all blocks and by quarters of entropy."""
+    rows, frequencies = [], (counts + 1) / (counts + 1).sum()
+    for i in range(0, len(ab), 50):
+        p = np.asarray(tf.nn.softmax(logits[i : i + 50].astype(np.float32))).reshape(-1, logits.shape[-1])
+        target = np.asarray(losses.soft_target(ab[i : i + 50], 4)).reshape(p.shape)
+        order = np.argsort(-p, axis=-1)
+        claimed, held = (np.cumsum(np.take_along_axis(x, order, -1), -1) for x in (p, target))
+        entropy, cross = -(p * np.log(p + 1e-12)).sum(-1), -(target * np.log(p + 1e-12)).sum(-1)
+        row = [entropy, cross, -(target * np.log(frequencies)).sum(-1)]
+        for share in (0.5, 0.8, 0.95):
+            last = (claimed < share).sum(-1, keepdims=True).clip(max=p.shape[-1] - 1)
+            row += [np.take_along_axis(x, last, -1)[:, 0] for x in (claimed, held)]
+        rows.append(np.stack(row, axis=-1))
+    rows = np.concatenate(rows)
+    tell("cross-entropy over that of the prior", rows[:, 1].mean() / rows[:, 2].mean(), at_most=0.9)
+    quarters = np.array_split(rows[np.argsort(rows[:, 0])], 4)
+    for name, part in {"all": rows, **{f"quarter {i + 1} of entropy": each for i, each in enumerate(quarters)}}.items():
+        for i, share in enumerate((50, 80, 95)):
+            gap = 100 * (part[:, 4 + 2 * i] - part[:, 3 + 2 * i]).mean()
+            tell(f"{name}: points that sets of {share} % hold beyond their claim", gap, at_least=-3, at_most=3)
+
+
+def look(name: str = "vivid") -> None:
+    """At which longer side the model should look at photos of 256 pixels: the error of the mean, on 300 photos."""
+    run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
+    model, split = of_any_size(run), photos256()
+    for side in (128, 160, 192, 224, 256, 320, 384):
+        colorize.LOOK, errors = side, []
+        for photo in split.photos("train")[:300]:
+            picture = read_whole(split.folder / photo.path)
+            truth = lab.rgb_to_lab(np.asarray(picture.image, np.float32) / 255)[..., 1:] / lab.AB_SCALE
+            ab = losses.color_of(colorize.predict(picture, model))
+            errors.append(np.square(np.asarray(tf.image.resize(ab, truth.shape[:2])) - truth).mean())
+        tell(f"MSE of the mean, looking at {side} pixels", float(np.mean(errors)))
+
+
+def identity() -> None:
+    """Eq. 1's and Eq. 2's answers out of one distribution, beside models of the same ladder trained for them."""
+    split, epochs = learning.made_split(10_000, ARCHIVES), 2
+    changes = {"backbone_rate": 0.0, "backbone": "efficientnetlite0"}
+    vivid = trained("vivid-lever-backbone-frozen", 10_000, epochs, changes)
+    logits, _, ab, counts = logits_of(vivid, split, "validation")
+    chosen = settings.load("paper", image_size=128, batch_size=50, data_folder=learning.WORK / "data")
+    for model, lambda_ in (("efficientnet", None), ("rebalanced", 0.5), ("rebalanced", 0.8)):
+        folder = learning.WORK / f"vivid-identity-{model}-{lambda_}"
+        own = settings.load("paper", **{**BASE, **changes, "epochs": epochs}, results_folder=folder)
+        own = own.replace(lambda_=lambda_, results_folder=folder) if lambda_ else own
+        run = training.train(model, own, split, progress=False)
+        scores = evaluation.evaluate({model: evaluation.answer_of(run.build_model())}, split, "validation", chosen)
+        ours = measured(logits, ab, counts, float(lambda_ is not None), lambda_ or 0.5, 1.0)
+        for measure in ("mse", "rebalanced_auc"):
+            figures = {"trained_for_it": scores.value(model, measure), "lambda": lambda_}
+            tell(f"{model}: {measure} out of vivid", ours[measure], **figures)
+
+
 if __name__ == "__main__":
-    actions = {"levers": levers, "train": train, "choose": choose}
+    actions = {"levers": levers, "train": train, "choose": choose, "look": look, "score": score, "identity": identity}
     if sys.argv[1:]:
         actions[sys.argv[1]](*sys.argv[2:])
     else:
-        levers()
-        train()
+        for action in actions.values():
+            action()
