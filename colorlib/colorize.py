@@ -213,8 +213,9 @@ class Report:
         except OUT_OF_MEMORY:
             self.failed.append((source, NO_MEMORY))
         except OSError as error:
-            reason = f"{error.strerror}: {photos.shown(error.filename)}" if error.filename else str(error)
-            self.failed.append((source, reason))
+            elsewhere = error.filename and str(error.filename) != str(source)  # where its result should go, say
+            reason = error.strerror or str(error)
+            self.failed.append((source, f"{reason}: {photos.shown(error.filename)}" if elsewhere else reason))
         except ColorlibError as error:
             self.failed.append((source, str(error)))
 

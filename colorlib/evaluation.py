@@ -319,7 +319,7 @@ def table1(settings, split, progress: bool = True) -> Table1:
     """
     trained = {name: run for name in PAPER_NAMES if (run := runs.Run(settings, name)).best_epoch}
     if not trained:
-        raise ColorlibError("No model is trained yet. Run notebook 04, 05 or 06, or: python -m colorlib train MODEL.")
+        raise ColorlibError("No model is trained. Run notebook 04, 05 or 06, or: python -m colorlib train baseline.")
     for name, run in trained.items():
         if run.split_checksum != split.checksum:
             risk = "photos that it learned from could be among those that test it"

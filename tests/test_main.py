@@ -108,6 +108,7 @@ def test_an_unknown_model_names_the_valid_ones(capsys):
 )
 def test_a_failure_is_a_sentence_and_status_1(arguments, named, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    Path("photo.jpg").touch()
     assert __main__.main(arguments) == 1
     message = capsys.readouterr().err
     assert "Traceback" not in message
