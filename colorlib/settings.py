@@ -94,7 +94,6 @@ class Settings:
     rotation: float = _setting((0.0, 20.0, 20.0), TRAINING, "of training photos, degrees either way", HALF_TURN)
     upright_epochs: int = _setting(2, TRAINING, "the last epochs, without rotation", AT_LEAST_0)
     crop: float = _setting((0.2, 1.0, 1.0), TRAINING, "random windows: least share of a photo's side", SHARE_ABOVE_0)
-
     aging: float = _setting(0.0, TRAINING, "how old the lightness of training photos is made to look", SHARE)
 
     # Prior (Eq. 3).
@@ -111,7 +110,7 @@ class Settings:
         A_BACKBONE,
     )
     weights: str = _setting(("box", "imagenet", "imagenet"), ALL, f"{', '.join(WEIGHTS)}, a file or a folder of them")
-    dropout: float = _setting((0.5, 0.2, 0.2), TRAINING, "of efficientnet alone", SHARE_BELOW_1)
+    dropout: float = _setting((0.5, 0.2, 0.2), TRAINING, "of efficientnet and vivid", SHARE_BELOW_1)
     backbone_rate: float = _setting(0.0, TRAINING, "of vivid: updates of its backbone, times this; 0: frozen", SHARE)
     form: str = _setting(("small", "fast", "paper"), TRAINING, "form of the ladder", _one_of(*FORMS))
     dtype: str = _setting("float32", TRAINING, "Keras' policy", _one_of("float32", "mixed_float16", "mixed_bfloat16"))

@@ -135,3 +135,38 @@ def test_arrays_need_no_tensorflow():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+# The nodes of a distribution of colors.
+
+
+def corners_touched(cells):
+    """The corners of cells, (..., 2) in steps of the grid from -20 on, as a table (40, 40)."""
+    table = np.zeros((40, 40), bool)
+    a, b = np.unique(cells.reshape(-1, 2).astype(int), axis=0).T + 20
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        table[a + down, b + right] = True
+    return table
+
+
+def test_the_nodes_are_the_corners_of_the_cells_that_srgb_touches_and_no_others():
+    """All 16.7 million colors."""
+    green, red = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
+    touched = np.zeros((40, 40), bool)
+    for blue in range(256):
+        ab = lab.rgb_to_lab(np.stack([red, green, np.full_like(red, blue)], axis=-1) / np.float32(255))[..., 1:]
+        touched |= corners_touched(np.floor(ab / lab.NODE_STEP))
+    nodes = np.argwhere(touched) - 20
+    assert lab.NODES.shape == (309, 2) and lab.NODES.dtype == np.float32
+    np.testing.assert_array_equal(lab.NODES, nodes * lab.NODE_STEP)  # in this order, too
+
+
+def test_the_nodes_are_those_of_scikit_image(reference):
+    _, expected = reference
+    is_node = np.zeros((40, 40), bool)
+    is_node[tuple((lab.NODES / 10 + 20).astype(int).T)] = True
+    near = corners_touched(np.floor(expected[:, 1:] / 10 + 1e-6)) | corners_touched(
+        np.floor(expected[:, 1:] / 10 - 1e-6)
+    )
+    assert (is_node | ~near).all()
+    assert near.sum() > 0.97 * len(lab.NODES)

@@ -36,7 +36,7 @@ def test_the_paper_profile_is_the_papers():
     paper = settings.load("paper")
     assert (paper.fraction, paper.image_size, paper.form) == (0.03, 224, "paper")
     assert (paper.backbone_of("baseline"), paper.backbone_of("efficientnet")) == ("vgg16", "efficientnetb7")
-    assert paper.weights == "imagenet"
+    assert (paper.weights, paper.aging, paper.backbone_rate) == ("imagenet", 0, 0)
     assert paper == settings.Settings()
 
 
@@ -55,7 +55,8 @@ def other_value(name):
     if field.type is bool:
         return str(not field.default)
     if field.type in (int, float):
-        return str(field.type(0.25 if name in ("fraction", "lambda_", "dropout", "crop") else 7))
+        shares = (settings.SHARE, settings.SHARE_ABOVE_0, settings.SHARE_BELOW_1)
+        return str(field.type(0.25 if field.metadata["rule"] in shares else 7))
     return "/nowhere"
 
 
@@ -104,14 +105,16 @@ def test_the_given_ones_are_remembered_through_changes():
     ("attempt", "names"),
     [
         (lambda: settings.load("papper"), ["papper", "sample", "classroom", "paper"]),
-        (lambda: settings.load().backbone_of("vgg"), ["vgg", "baseline", "rebalanced", "efficientnet"]),
+        (lambda: settings.load().backbone_of("vgg"), ["vgg", *settings.MODELS]),
         (lambda: settings.load(backbone="resnet"), ["resnet", "vgg16", "efficientnetlite0", "mobilenet"]),
-        (lambda: settings.load(form="half"), ["half", "paper, fast or small"]),
+        (lambda: settings.load(form="half"), ["half", "paper, fast, quarter or small"]),
         (lambda: settings.load(fraction=0.0), ["fraction", "0.0", "--fraction"]),
         (lambda: settings.load(image_size=-1), ["image_size", "-1", "COLORLIB_IMAGE_SIZE"]),
         (lambda: settings.load(image_size="large"), ["image_size", "'large'", "a whole number"]),
         (lambda: settings.load(lambda_=1.5), ["lambda_", "1.5", "--lambda", "COLORLIB_LAMBDA"]),
         (lambda: settings.load(epochs="1.5"), ["epochs", "'1.5'", "a whole number, at least 1"]),
+        (lambda: settings.load(aging=1.5), ["aging", "1.5", "in [0, 1]", "--aging"]),
+        (lambda: settings.load(backbone_rate=-0.1), ["backbone_rate", "-0.1", "in [0, 1]", "--backbone-rate"]),
         (lambda: settings.load(dropout=float("nan")), ["dropout", "nan"]),
         (lambda: settings.load(flip="perhaps"), ["flip", "true or false"]),
         (lambda: settings.load().replace(epochs=0), ["epochs", "at least 1"]),

@@ -47,7 +47,7 @@ def measure(kind, count, backbone):
 
     model = models.build_colorizer(backbone, weights=None, image_size=224, seed=0)
     predicting, everything = [], []
-    colorize.trained_model = lambda settings, run="": model
+    colorize.model_of = lambda settings, run="": model
     colorize.predict, colorize._carry_out = (
         timed(colorize.predict, predicting),
         timed(colorize._carry_out, everything),

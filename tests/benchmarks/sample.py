@@ -32,7 +32,7 @@ def scenes(split, folder: Path) -> splits.Split:
 def main() -> None:
     chosen = settings.load("sample", results_folder=ROOT / "results/benchmarks/sample")
     split = sources.prepare(chosen)
-    runs = {name: training.train(name, chosen, split, progress=False) for name in settings.MODELS}
+    runs = {name: training.train(name, chosen, split, progress=False) for name in evaluation.PAPER_NAMES}
     seconds = sum(row["seconds"] for run in runs.values() for row in run.history)
     tell("sample: seconds of the three trainings, by their epochs", seconds, at_most=110)
     scores = scored(runs, split, chosen)

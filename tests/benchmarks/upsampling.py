@@ -58,7 +58,7 @@ def errors(image, factor, model=None):
     if model:
         file = io.BytesIO()
         image.save(file, "PNG")
-        ab_small = colorize.predict([photos.read_whole(file.getvalue())], model)[0]
+        ab_small = colorize.predict(photos.read_whole(file.getvalue()), model)
     answers = scaled(ab_small, image.size), guided(L, ab_small, small[..., 0] / lab.L_SCALE)
     return [float(np.mean((answer - ab) ** 2)) for answer in answers]
 
@@ -75,5 +75,5 @@ if __name__ == "__main__":
     for factor in (2, 4, 8):
         tell(f"true ab at 1/{factor}", [errors(image, factor) for image in found])
     if sys.argv[1:]:
-        model = colorize.trained_model(settings.load("sample"), sys.argv[1])
+        model = colorize.model_of(settings.load("sample"), sys.argv[1])
         tell(f"ab predicted at {model.input_shape[1]} pixels", [errors(image, 1, model) for image in found])

@@ -1,6 +1,6 @@
-"""The README's picture: photos without their colors, as the sample's efficientnet colors them, and as they were.
+"""The README's picture: photos without their colors, as the colorizer in the box colors them, and as they were.
 
-    python tests/tools/before_after.py results/sample/runs/efficientnet
+    python tests/tools/before_after.py [RUN]
 
 The rule: of the sample's test photos whose licence sets no conditions, those at the 25th and at the 50th percentile of
 the squared error (0: the best). No model has learned from them.
@@ -31,10 +31,10 @@ def squared_error(row: dict, model) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="a trained run's folder, such as results/sample/runs/efficientnet")
+    parser.add_argument("run", nargs="?", default="", help="a trained run's folder, in place of the box")
     parser.add_argument("--out", type=Path, default=ROOT / ".github" / "before-after.jpg")
     options = parser.parse_args()
-    model = colorize.trained_model(settings.load("sample"), options.run)
+    model = colorize.model_of(settings.load("sample"), options.run)
     rows = [row for row in sample.credits() if row["part"] == "test" and row["licence"] in sample.FREE]
     rows.sort(key=lambda row: squared_error(row, model))
     rows = [rows[round(percentile / 100 * (len(rows) - 1))] for percentile in PERCENTILES]
