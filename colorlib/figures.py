@@ -387,17 +387,20 @@ def _tag(image, width, style=""):
 
 @quiet
 def distributions(planes, marks=()):
-    """Colors on the ab plane, each a disk in its own color whose area says how probable it is.
+    """Colors on the ab plane, each a disk in its own color whose area says how probable it is; none below 1 in 1,000.
 
     planes: title -> (L, colors, p), L from 0 to 100, colors (n, 2) in ab units, p (n,). marks: a dictionary for each
     plane, name -> (a, b), of answers to point out.
     """
-    figure, axes = panels(1, len(planes), PHOTO * len(planes) + 1.2, PHOTO + 0.7, sharey=True)
+    side = PHOTO + (len(planes) == 1)
+    figure, axes = panels(1, len(planes), side * len(planes) + 1.2, side + 0.7, sharey=True)
     for axis, title, marked in itertools.zip_longest(axes[0], planes, marks, fillvalue={}):
         lightness, colors, p = planes[title]
         _show_plane(axis, lightness, paleness=0.75)
-        own = lab.lab_to_rgb(np.insert(np.asarray(colors, np.float32), 0, lightness, axis=1))
-        axis.scatter(*np.transpose(colors), 1500 * np.asarray(p), own, edgecolors="0.3", linewidths=0.5)
+        likely = np.asarray(p) > 1e-3
+        colors, p = np.asarray(colors, np.float32)[likely], np.asarray(p)[likely]
+        own = lab.lab_to_rgb(np.insert(colors, 0, lightness, axis=1))
+        axis.scatter(*colors.T, 1500 * p, own, edgecolors="0.3", linewidths=0.5)
         for (name, color), marker in zip(marked.items(), "oD*^", strict=False):
             axis.plot(*color, marker, color="white", markeredgecolor="black", markersize=9, label=name)
         axis.set(title=title, xlabel="green  ←  a  →  red", xlim=(-95, 105), ylim=(-115, 105))
