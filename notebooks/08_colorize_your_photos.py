@@ -19,7 +19,9 @@
 # - what to do with a color that no screen can show;
 # - what no model can know, and what to say to those who see the result.
 #
-# **What it needs.** Nothing: the colorizer in the box comes with the project. No GPU; a photo takes a few seconds.
+# **What it needs.** Nothing: the colorizer in the
+# [box](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#box) comes with the
+# project. No GPU; a photo takes a few seconds.
 # **Just one photo?** Run the setup, then the two cells below it.
 #
 # | profile | sample | classroom | paper |
