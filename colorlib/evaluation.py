@@ -244,8 +244,8 @@ def answer_of(model: keras.Model, **choices):
         return to_colors(model(L, training=False))
 
     def answer(L, ab):  # TensorFlow gives back what has the wanted size already
-        small = tf.image.resize(L, (size, size), antialias=True) if size else L
-        return tf.image.resize(forward(small), L.shape[1:3])
+        wanted = (size, size) if size else [-(-side // 32) * 32 for side in L.shape[1:3]]
+        return tf.image.resize(forward(tf.image.resize(L, wanted, antialias=True)), L.shape[1:3])
 
     return answer
 
@@ -295,6 +295,10 @@ LEGEND = (
     "± is half of the 95 % interval, by a paired bootstrap over photos. † marks a model that fails to beat a trivial "
     "answer. The Loss of BaseLine (3) is weighted: only plain MSE compares. Accuracy is argmax agreement."
 )
+BOX = (
+    'The "box" is the colorizer that comes with the project, and "box, mean" is its answer at vividness 0. It has '
+    "learned from photos of Places2: on a Places data set, some of these photos may have been among them."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,7 +318,8 @@ class Table1:
 def table1(settings, split, progress: bool = True) -> Table1:
     """Table 1 of the trained runs in `settings.results_folder`, written there as table1.md and table1.csv.
 
-    The test photos of `split`, which serve nothing else, score the models beside the trivial answers. Raises
+    The test photos of `split`, which serve nothing else, score the models, the colorizer in the box and the trivial
+    answers. Raises
     `ColorlibError` when no model is trained, or one was trained on another split.
     """
     trained = {name: run for name in PAPER_NAMES if (run := runs.Run(settings, name)).best_epoch}
@@ -327,9 +332,11 @@ def table1(settings, split, progress: bool = True) -> Table1:
             raise ColorlibError(f"{name} was trained on another split of {split.dataset}: {risk}. {advice}.")
     ours = {name: record(run) for name, run in trained.items()}
     answers = {name: answer_of(run.build_model()) for name, run in trained.items()}
+    box = colorize.box()
+    answers |= {"box": answer_of(box), "box, mean": answer_of(box, vividness=0)}
     scores = evaluate(answers, split, "test", settings, progress)
     heading = f"## On the {len(scores.shares):,} test photos of {split.dataset}"
-    text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND))
+    text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND, BOX))
     files.put(settings.results_folder / "table1.md", f"# Table 1\n\n{text}\n".encode())
     table = io.StringIO()
     csv.writer(table).writerows(_rows(ours, scores))

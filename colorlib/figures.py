@@ -157,17 +157,23 @@ def color_planes(image):
 @quiet
 def gamut_slices(lightnesses=(20, 40, 60, 80)):
     """The ab plane at some lightnesses: every color that a screen can show there, white beyond."""
-    a, b = np.meshgrid(np.arange(-95.0, 105), np.arange(-115.0, 105))
     figure, axes = panels(1, len(lightnesses), 2.3 * len(lightnesses) + 0.4, 3.3, sharey=True)
     for axis, lightness in zip(axes[0], lightnesses, strict=True):
-        linear = lab.lab_to_linear(np.stack([np.full_like(a, lightness), a, b], axis=-1))
-        inside = ((linear > -1e-4) & (linear < 1 + 1e-4)).all(axis=-1, keepdims=True)
-        axis.imshow(np.where(inside, lab.encode(linear), 1), origin="lower", extent=(-95, 105, -115, 105))
+        _show_plane(axis, lightness)
         axis.plot(0, 0, "+", color="white", markersize=8)
         axis.set(title=f"L = {lightness}", xlabel="a, ab units")
     axes[0, 0].set_ylabel("b, ab units")
     figure.suptitle("The colors of a screen: which ones there are depends on the lightness")
     return figure
+
+
+def _show_plane(axis, lightness, paleness=0.0):
+    """The ab plane at one lightness, in its own colors, white where sRGB has none. paleness: their share of white."""
+    a, b = np.meshgrid(np.arange(-95.0, 105), np.arange(-115.0, 105))
+    linear = lab.lab_to_linear(np.stack([np.full_like(a, lightness), a, b], axis=-1))
+    inside = ((linear > -1e-4) & (linear < 1 + 1e-4)).all(axis=-1, keepdims=True)
+    shown = np.where(inside, paleness + (1 - paleness) * lab.encode(linear), 1)
+    axis.imshow(shown, origin="lower", extent=(-95, 105, -115, 105))
 
 
 # 03_color_prior
@@ -215,15 +221,15 @@ def _gamut():
 
 
 @quiet
-def weights_on_photo(images, weights, titles):
-    """Photos above, and below each the weight v of its every pixel. weights: (h, w) for each photo."""
+def weights_on_photo(images, weights, titles, label="weight v"):
+    """Photos above, and below each the weight v of its every pixel, or another number above 0: (h, w), of any size."""
     figure, axes = panels(2, len(images), PHOTO * len(images) + 1.1, 2 * PHOTO + 0.3)
     norm = LogNorm(min(w.min() for w in weights), max(w.max() for w in weights))
     for column, (image, weight, title) in enumerate(zip(images, weights, titles, strict=True)):
         show_photo(axes[0, column], image, title)
         shown = axes[1, column].imshow(weight, norm=norm, cmap="viridis")
         axes[1, column].set_axis_off()
-    figure.colorbar(shown, ax=axes[1], label="weight v", shrink=0.9)
+    figure.colorbar(shown, ax=axes[1], label=label, shrink=0.9)
     return figure
 
 
@@ -330,7 +336,7 @@ def colorfulness_of_photos(truth, predicted):
     figure, ((axis,),) = panels(1, 1, 6.2, 3.9)
     top = 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
     axis.plot([0, top], [0, top], color="0.5", linewidth=1, label="as colorful as the truth")
-    for (name, values), marker in zip(predicted.items(), "o^s", strict=False):
+    for (name, values), marker in zip(predicted.items(), "o^sDv", strict=False):
         axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
     axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
     axis.set_title("Below the line: paler than the truth")
@@ -338,7 +344,7 @@ def colorfulness_of_photos(truth, predicted):
     return figure
 
 
-# 08_colorize_your_photos
+# 08_colorize_your_photos, 09_beyond_the_mean
 
 
 def before_after(before, after, width=640):
@@ -348,16 +354,57 @@ def before_after(before, after, width=640):
     """
     from IPython.display import HTML
 
-    def tag(image, style):
-        shown, buffer = image.convert("RGB"), io.BytesIO()
-        shown.thumbnail((width, width))
-        shown.save(buffer, "JPEG", quality=85, subsampling=0)
-        data = base64.b64encode(buffer.getvalue()).decode()
-        return f'<img src="data:image/jpeg;base64,{data}" style="display:block;width:100%;{style}">'
-
     over = "position:absolute;top:0;left:0;clip-path:inset(0 0 0 50%)"
     move = "this.previousElementSibling.lastElementChild.style.clipPath=`inset(0 0 0 ${this.value}%)`"
     return HTML(
-        f'<div style="max-width:{width}px"><div style="position:relative">{tag(before, "")}{tag(after, over)}</div>'
+        f'<div style="max-width:{width}px"><div style="position:relative">{_tag(before, width)}'
+        f"{_tag(after, width, over)}</div>"
         f'<input type="range" value="50" style="width:100%" aria-label="before and after" oninput="{move}"></div>'
     )
+
+
+def slider(images, labels, width=400):
+    """Photos of one size, PIL images, of which a slider shows one with its label: `IPython.display.HTML`."""
+    from IPython.display import HTML
+
+    shown = [f"<div hidden>{label}{_tag(image, width)}</div>" for image, label in zip(images, labels, strict=True)]
+    move = "[...this.previousElementSibling.children].forEach((each, i) => each.hidden = i != this.value)"
+    return HTML(
+        f'<div style="max-width:{width}px"><div>{"".join(shown).replace(" hidden", "", 1)}</div>'
+        f'<input type="range" value="0" max="{len(shown) - 1}" style="width:100%" aria-label="which" oninput="{move}">'
+        "</div>"
+    )
+
+
+def _tag(image, width, style=""):
+    """A photo as HTML, a JPEG inside it."""
+    shown, buffer = image.convert("RGB"), io.BytesIO()
+    shown.thumbnail((width, width))
+    shown.save(buffer, "JPEG", quality=85, subsampling=0)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img src="data:image/jpeg;base64,{data}" style="display:block;width:100%;{style}">'
+
+
+@quiet
+def distributions(planes, marks=()):
+    """Colors on the ab plane, each a disk in its own color whose area says how probable it is; none below 1 in 1,000.
+
+    planes: title -> (L, colors, p), L from 0 to 100, colors (n, 2) in ab units, p (n,). marks: a dictionary for each
+    plane, name -> (a, b), of answers to point out.
+    """
+    side = PHOTO + (len(planes) == 1)
+    figure, axes = panels(1, len(planes), side * len(planes) + 1.2, side + 0.7, sharey=True)
+    for axis, title, marked in itertools.zip_longest(axes[0], planes, marks, fillvalue={}):
+        lightness, colors, p = planes[title]
+        _show_plane(axis, lightness, paleness=0.75)
+        likely = np.asarray(p) > 1e-3
+        colors, p = np.asarray(colors, np.float32)[likely], np.asarray(p)[likely]
+        own = lab.lab_to_rgb(np.insert(colors, 0, lightness, axis=1))
+        axis.scatter(*colors.T, 1500 * p, own, edgecolors="0.3", linewidths=0.5)
+        for (name, color), marker in zip(marked.items(), "oD*^", strict=False):
+            axis.plot(*color, marker, color="white", markeredgecolor="black", markersize=9, label=name)
+        axis.set(title=title, xlabel="green  ←  a  →  red", xlim=(-95, 105), ylim=(-115, 105))
+    axes[0, 0].set_ylabel("blue  ←  b  →  yellow")
+    if marks:
+        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure

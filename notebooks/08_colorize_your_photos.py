@@ -11,23 +11,28 @@
 #
 # # Colorize your own photos
 #
-# **What you will learn**
-# - how a model that sees small squares puts a photo of any size into color without losing one detail of it;
-# - what to do with a color that no screen can show;
-# - what such a model cannot know, and must guess.
+# ![Photographs: in gray, as colored by this project, and as they were](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/before-after.jpg)
 #
-# **What it needs.** Nothing: where no model of notebooks 04, 05 or 06 is trained, a small one learns from the sample
-# first, in about half a minute. No GPU: a photo takes a second or two.
+# **What you will learn**
+#
+# - how to put a photo of any size into color, without losing one detail of it;
+# - what to do with a color that no screen can show;
+# - what no model can know, and what to say to those who see the result.
+#
+# **What it needs.** Nothing: the colorizer in the
+# [box](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#box) comes with the
+# project. No GPU; a photo takes a few seconds.
+# **Just one photo?** Run the setup, then the two cells below it.
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
-# | minutes | 1 | 2 (estimate) | 2 (estimate) |
+# | minutes | 1 | 1 (estimate) | 1 (estimate) |
 
 # %% cellView="form"
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -41,98 +46,140 @@ from colorlib import course
 
 settings = course.start(PROFILE, DATA, USE_DRIVE)
 
+# %% [markdown]
+# ## Choose a photo
+#
+# - `upload`: from your own computer, one or several;
+# - an address that begins with `https://`;
+# - a path, such as `/content/drive/MyDrive/grandmother.jpg`, or that of a whole folder;
+# - nothing: three examples. The first has always been black-and-white. Of the two others, which are in color, the model
+#   sees their lightness alone.
+
+# %% cellView="form"
+# @title Choose a photo
+PHOTO = ""  # @param ["", "upload"] {allow-input: true}
+from colorlib.course import colab, yours
+
+paths = yours.gather(PHOTO, settings)
+
+# %% cellView="form"
+# @title Put it into color
+from colorlib import colorize, figures
+from colorlib.sources import photos
+
+path = yours.first(paths)
+photo = photos.read_whole(path)
+model = colorize.box()
+after = colorize.colorize(path, model)
+figures.before_after(photo.image.convert("L"), after)
+
+# %% [markdown]
+# Move the slider: gray on its left, color on its right. Where it does not move, on GitHub for instance, here are both:
+
 # %%
+figures.photo_row([photo.image.convert("L"), after], ["before", "after"], columns=2, size=3.6)
+
+# %% [markdown]
+# ## Paler or bolder
+#
+# Colors are guesses, and the
+# [vividness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#vividness)
+# sets how bold they are. At 0 you get the mean of all colors that the model thinks possible: pale and safe. The higher
+# it is, the more a rare color counts: bolder, and more often wrong. ([09](09_beyond_the_mean.ipynb) shows how.)
+
+# %%
+small = photo.image.copy()
+small.thumbnail((360, 360))
+steps = (0, 0.2, 0.4, 0.6, 0.8, 1)
+bolder = [colorize.colorize(small, model, vividness=vividness) for vividness in steps]
+titles = ["gray", *(f"vividness {vividness}" for vividness in steps)]
+figures.slider([small.convert("L"), *bolder], titles, width=360)
+
+# %%
+figures.photo_row(bolder[::2] + bolder[-1:], [f"vividness {vividness}" for vividness in (0, 0.4, 0.8, 1)])
+
+# %% [markdown]
+# ## All of them, and keep them
+#
+# Choose the vividness that you like. All your photos are put into color at their own size, as PNG files, which lose
+# nothing. What is no photo is left out, and what cannot be read is named. Your own files are never touched.
+
+# %% cellView="form"
+# @title All photos in color
+VIVIDNESS = "as it comes"  # @param ["as it comes", "0", "0.2", "0.4", "0.6", "0.8", "1"]
+chosen = {} if VIVIDNESS == "as it comes" else {"vividness": float(VIVIDNESS)}
+out = settings.results_folder / "colorized"
+report = colorize.colorize_files(paths, out, settings, overwrite=True, progress=False, **chosen)
+
+# %% tags=["nbval-check-output"]
+print("in color:", len(report.written), " skipped:", len(report.failed))
+
+# %%
+shown = sorted(report.written)[:6]
+figures.photo_row([photos.read_whole(each).image for each in shown], [each.stem for each in shown], columns=3)
+
+# %% cellView="form"
+# @title Download
+if PHOTO:
+    colab.download(out)
+else:
+    print("These are the examples. Choose a photo of your own above, and download it here.")
+
+# %% [markdown]
+# The same from a terminal: `python -m colorlib colorize my_photos --out in_color --vividness 0.4`.
+#
+# Say "colorized" wherever you show it, and keep the original: *What it does to those who look*, below, says why.
+#
+# ## Other models
+#
+# What notebooks 04, 05, 06 and 09 have trained, if they have, beside the box:
+
+# %%
+from colorlib import runs
+from colorlib.settings import MODELS
+
+trained = {name: run for name in MODELS if (run := runs.Run(settings, name)).best_epoch}
+print("Trained here:", ", ".join(trained) or "nothing yet: see notebooks 04, 05, 06 and 09.")
+others = {name: colorize.colorize(small, run.build_model()) for name, run in trained.items()}
+in_box = {"gray": small.convert("L"), "the box": colorize.colorize(small, model)}
+figures.photo_row([*in_box.values(), *others.values()], [*in_box, *others])
+
+# %% [markdown]
+# ## How it is done
+#
+# The model sees the photo small, its lightness alone, and says colors that are smaller still. They are scaled up and
+# joined with the lightness of every pixel as it was. By hand:
+
+# %%
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
-from colorlib import colorize, figures, lab, runs, training
-from colorlib.course import yours
-from colorlib.settings import MODELS, load
-from colorlib.sources import photos
+from colorlib import lab
 
-# %% [markdown]
-# ## Your photo
-#
-# Say where it is, and run the cell:
-#
-# - `upload`: choose files on your computer (on Colab);
-# - an address that begins with `https://`;
-# - a path, such as `/content/drive/MyDrive/grandmother.jpg`, or that of a whole folder;
-# - nothing: two photographs that come with the course. They are in color, but the model is shown only their lightness.
-
-# %% cellView="form"
-PHOTO = ""  # @param {type: "string"}
-paths = yours.gather(PHOTO, settings)
-path = yours.first(paths)
-
-# %% tags=["nbval-check-output"]
-photo = photos.read_whole(path)
-print(path.name, photo.image.size, photo.image.mode, *photo.notes)
-
-# %% [markdown]
-# `photos.read_whole` turns a photo upright when its camera held it sideways, converts its colors to
-# [sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb),
-# and keeps the full depth of a 16-bit scan.
-#
-# ## The models
-#
-# Whatever notebooks 04 to 06 have trained is used. Where there is nothing yet, a small model learns now from the 105
-# training photos that come with the project. It will know skies and greenery, and little else.
-
-# %%
-trained = {name: runs.Run(settings, name) for name in MODELS}
-trained = {name: run for name, run in trained.items() if run.best_epoch}
-if not trained:
-    print("Nothing is trained yet. A small model learns from the sample first, in about half a minute.")
-    settings = load("sample", data_folder=settings.data_folder)
-    trained = {"efficientnet": training.train("efficientnet", settings)}
-models = {name: run.build_model() for name, run in trained.items()}
-print("Here are:", ", ".join(models))
-
-# %% [markdown]
-# ## One photo in color
-#
-# `colorize` takes a path, an image or an array, and gives an image of the same size. Move the slider: gray on its left,
-# color on its right. (Where the slider does not work, on GitHub for instance, look at the two below it.) The model is
-# the one with the lowest squared error on its validation photos.
-
-# %%
-best = min(trained, key=lambda name: trained[name].history[trained[name].best_epoch - 1]["val_mse"])
-model = models[best]
-print(f"Colors by {best}.")
-before = Image.fromarray(np.asarray(colorize.colorize(path, model, strength=0)))
-after = colorize.colorize(path, model)
-figures.before_after(before, after)
-
-# %%
-figures.photo_row([before, after], ["before", "after"], columns=2, size=3.4)
-
-# %% [markdown]
-# The `sample` models have learned from 105 photographs, for less than a minute each. They know blue skies, green
-# meadows and brown fur, and little else. Models of the `classroom` and `paper` profiles have seen thousands.
-
-# %% tags=["nbval-check-output"]
-size = model.input_shape[1]
-small = photo.image.resize((size, size), Image.Resampling.BILINEAR)
-L_small = lab.rgb_to_lab(np.asarray(small, np.float32) / 255)[None, ..., :1] / 100
-ab_small = np.asarray(model(L_small))
-print("the model sees", L_small.shape, "and predicts", ab_small.shape)
-
-# %%
+said = colorize.predict(photo, model)
+ab_small = np.asarray(colorize.coloring(model)(said))
 L = lab.rgb_to_lab(np.asarray(photo.image, np.float32) / 255)[..., 0]
-planes = [Image.fromarray(ab_small[0, ..., i] * 128) for i in (0, 1)]
-a, b = (np.asarray(p.resize(photo.image.size, Image.Resampling.BILINEAR)) for p in planes)
+planes = [Image.fromarray(np.ascontiguousarray(ab_small[..., i]) * 128) for i in (0, 1)]
+a, b = (np.asarray(plane.resize(photo.image.size, Image.Resampling.BILINEAR)) for plane in planes)
 by_hand = lab.lab_to_rgb(np.stack([L, a, b], axis=-1))
-figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.4)
+figures.photo_row([by_hand, after], ["by hand", "colorlib"], columns=2, size=3.6)
+
+# %% tags=["nbval-check-output"]
+L_after = lab.lightness(np.asarray(after, np.float32) / 255)
+print("the photo", photo.image.size, " the model's colors", ab_small.shape)
+print("largest change of L at most 0.5:", bool(np.abs(L_after - L).max() <= 0.5))
+print("same size:", after.size == photo.image.size)
 
 # %% [markdown]
 # ### Colors that no screen can show
 #
 # The two are alike, but not the same. A very light pixel cannot also be very blue:
 # $L = 90$ with $b = -50$ is outside the [gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)
-# of sRGB. *By hand* cut off red, green and blue at 0 and 1, which changes lightness and hue.
-# `colorlib` keeps $L$ and the direction of $(a, b)$, and shrinks their length to what fits: by the
-# largest factor $k \le 1$ for which $(L, ka, kb)$ lies in sRGB.
+# of [sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb). *By hand*
+# cut off red, green and blue at 0 and 1, which changes lightness and hue. `colorlib` keeps $L$ and the direction of
+# $(a, b)$, and shrinks their length to what fits: by the largest factor $k \le 1$ for which $(L, ka, kb)$ lies in sRGB.
 
 
 # %%
@@ -151,49 +198,26 @@ print(f"colorlib:  L = {shrunk[0]:.0f}, a = {abs(shrunk[1]):.0f}, b = {shrunk[2]
 clipped = lab.rgb_to_lab(lab.lab_to_rgb(color.astype(np.float32)))
 print(f"cut off:   L = {clipped[0]:.0f}, a = {clipped[1]:.0f}, b = {clipped[2]:.0f}")
 
-# %% tags=["nbval-check-output"]
-L_after = lab.lightness(np.asarray(after, np.float32) / 255)
-print("largest change of L at most 0.5:", bool(np.abs(L_after - L).max() <= 0.5))
-print("same size:", after.size == photo.image.size)
-
 # %% [markdown]
-# ## Stronger and weaker
+# > **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the
+# > input's lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors
+# > outside sRGB. We keep every pixel's own lightness, and shrink where we must the
+# > [chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma).
 #
-# `strength` multiplies the predicted [chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma).
-# A model that minimizes a squared error is too pale (notebook 07), so that a strength of 1.5 may
-# look better. It cannot make a wrong color right.
-
-# %%
-strengths = (0, 0.5, 1, 1.5)
-small_photo = photo.image.copy()
-small_photo.thumbnail((320, 320))
-colored = [colorize.colorize(small_photo, model, strength) for strength in strengths]
-figures.photo_row(colored, [f"strength {strength}" for strength in strengths])
-
-# %% [markdown]
-# ## The models next to each other
-
-# %%
-colored = [colorize.colorize(small_photo, each) for each in models.values()]
-figures.photo_row([small_photo.convert("L"), *colored], ["gray", *models])
-
-# %% [markdown]
 # ## What such a model cannot know
 #
-# Here are two photos: the original colors, and the same with $a$ and $b$ turned by a third of a circle. A gray
-# photograph of both is **the same**. So the model gives the same answer for both, and is wrong for at least one. It can
-# know that skies are often blue. It cannot know the color of a dress, a car or a painted door: nobody can, from
-# lightness alone.
+# Here are two photos: one of the sample's, and the same with $a$ and $b$ turned by a third of a circle. A gray photo of
+# both is **the same**. So a model gives the same answer for both, and is wrong for at least one.
 
 # %%
-truth = lab.rgb_to_lab(np.asarray(small_photo, np.float32) / 255)
-turn = np.exp(2j * np.pi / 3)
-turned = (truth[..., 1] + 1j * truth[..., 2]) * turn
-turned = np.stack([truth[..., 0], turned.real, turned.imag], axis=-1)
-other = colorize.in_gamut(turned.astype(np.float32))
-both = (np.asarray(small_photo, np.float32) / 255, other)
-L_of_both = [lab.lightness(image) for image in both]
-shown = [small_photo, other, L_of_both[0] / 100, L_of_both[1] / 100]
+from colorlib.sources import sample
+
+one = np.asarray(photos.read_whole(sample.FOLDER / "photos" / "balloon.jpg").image, np.float32) / 255
+truth = lab.rgb_to_lab(one)
+turned = (truth[..., 1] + 1j * truth[..., 2]) * np.exp(2j * np.pi / 3)
+other = colorize.in_gamut(np.stack([truth[..., 0], turned.real, turned.imag], axis=-1).astype(np.float32))
+L_of_both = [lab.lightness(image) for image in (one, other)]
+shown = [one, other, L_of_both[0] / 100, L_of_both[1] / 100]
 figures.photo_row(shown, ["a photo", "another one", "its gray", "its gray"])
 
 # %% tags=["nbval-check-output"]
@@ -201,24 +225,49 @@ difference = np.abs(L_of_both[0] - L_of_both[1]).max()
 print("the same gray, but for less than half a unit of L:", bool(difference < 0.5))
 
 # %% [markdown]
-# ## A whole folder
+# ## A failure
 #
-# What is no photo is left out, and what cannot be read is named, with the reason. What is in color already is not done
-# again. Your photos themselves are never touched. The results are PNG files, which lose nothing.
+# One failure, and not the funniest: of the sample's twenty test photos, the one with the largest squared error.
 
 # %%
-out = settings.results_folder / "colorized"
-report = colorize.colorize_files(paths, out, settings)
+from colorlib import batches, evaluation, sources
+from colorlib.settings import load
 
-# %% tags=["nbval-check-output"]
-print("in color:", len(report.written) + len(report.kept), " skipped:", len(report.failed))
+on_sample = load("sample", data="sample", data_folder=settings.data_folder)
+split = sources.prepare(on_sample)
+L_test, ab = next(iter(batches.evaluation(split, "test", on_sample, batch_size=len(split.test))))
+error = np.mean((np.asarray(evaluation.answer_of(model)(L_test, ab)) - ab) ** 2, axis=(1, 2, 3))
+worst = split.paths("test")[int(error.argmax())]
+print(sample.credit([worst]))
+
+# %%
+true, painted = photos.read_whole(worst).image, colorize.colorize(worst, model)
+figures.photo_row([true.convert("L"), painted, true], ["given", "the box", "truth"], columns=3)
+
+# %%
+means = {}
+for name, image in (("truth", true), ("box", painted)):
+    colors = lab.rgb_to_lab(np.asarray(image, np.float32) / 255)[..., 1:]
+    means[name] = colors.mean(axis=(0, 1))
+    print(f"{name:5} mean a = {means[name][0]:4.0f}, b = {means[name][1]:4.0f}")
+cosine = means["truth"] @ means["box"] / np.linalg.norm(means["truth"]) / np.linalg.norm(means["box"])
+hue = "a hue near the true one" if cosine > 0.7 else "a wrong hue"
+ratio = np.linalg.norm(means["box"]) / np.linalg.norm(means["truth"])
+size = "far too pale" if ratio < 0.5 else "too bold" if ratio > 1.5 else "about as strong"
+print(f"On the whole the box chose {hue}, {size}.")
+print(f"The error is {error.max() / np.median(error):.1f} times the median of the twenty.")
 
 # %% [markdown]
-# The same from a terminal, with a folder of your own: `python -m colorlib colorize my_photos --out in_color`.
+# The gray of this photo is like that of many others which had other colors, and the box has learned from those. The
+# picture itself does not show that it is wrong: a wrong color looks as good as a right one.
 #
-# > **What the paper says, and what we do.** The paper shows photos of 224×224 pixels, put together as above: the
-# > input's lightness and the predicted $a$ and $b$. It does not say what it does with larger photos or with colors
-# > outside sRGB. We keep every pixel's own lightness, and shrink the chroma where it must.
+# ## What it does to those who look
+#
+# A colorized photo looks like a document, and is a guess. It puts invented colors on real people: a dress that was
+# never blue, the skin of those in the training photos, the uniform of another army. Viewers remember the colors, and
+# the past seems nearer and tidier than it was. So write **"colorized"** into the picture or right below it, say by
+# what, and keep the original beside it. And ask the people in it, or their families: they agreed to the photograph, not
+# to what a program makes of it.
 #
 # ## Exercises
 #
@@ -325,11 +374,15 @@ exercises.check(
 # %%
 change = np.abs(L_after - L).max()
 outside = 1 - np.mean(np.all((by_hand > 0) & (by_hand < 1), axis=-1))
-megapixels = photo.image.width * photo.image.height / 1e6
-print(f"{megapixels:.1f} megapixels in color, predicted at {size} × {size}.")
+width, height = photo.image.size
+print(f"{width} × {height} pixels in color; the model saw them at {colorize.LOOK}, the longer side.")
 print(f"Largest change of L: {change:.2f}. Pixels on the edge of sRGB or beyond it: {outside:.1%}.")
-print(f"Models at hand: {', '.join(models)}. Photos written: {len(report.written) + len(report.kept)}.")
+print(f"Photos in color: {len(report.written)}. The sample's worst: {Path(worst).stem}, {hue}, {size}.")
 
 # %% [markdown]
-# You have come to the end of the series: from an archive of photos to a model, and from a gray photo of yours to one
-# in color. **Next:** go back to [04_train_baseline](04_train_baseline.ipynb) with your own folder of photos as `DATA`.
+# - The photo's own lightness stays, in every pixel; only colors are added.
+# - Colors are guesses, and vividness says how bold they are.
+# - No model knows what the gray does not show. Say so beside the picture.
+#
+# **Next:** [09_beyond_the_mean](09_beyond_the_mean.ipynb) opens the box: how probable each color is, and what can be
+# done with that.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorlib import ColorlibError, evaluation, lab, runs, settings
+from colorlib import ColorlibError, colorize, evaluation, lab, runs, settings
 from colorlib.sources import splits
 
 SIZE = 32
@@ -283,7 +283,8 @@ def two_runs(split, small, tmp_path, monkeypatch):
     missing = types.SimpleNamespace(best_epoch=0)
     monkeypatch.setattr(runs, "Run", lambda settings, name: there.get(name, missing))
     monkeypatch.setattr(FakeRun, "build_model", lambda self: self.model_name, raising=False)
-    monkeypatch.setattr(evaluation, "answer_of", lambda name: lambda L, ab: ab * 0.5)
+    monkeypatch.setattr(evaluation, "answer_of", lambda name, **choices: lambda L, ab: ab * 0.5)
+    monkeypatch.setattr(colorize, "box", lambda: "box")
     return chosen, there
 
 
@@ -302,12 +303,14 @@ def test_table1_is_written_and_names_what_is_missing(split, two_runs):
         "mean color",
         "best per lightness",
         "1/4 chroma",
+        "box, mean",
+        "Places2",
         "±",
     ):
         assert words in text
     rows = (chosen.results_folder / "table1.csv").read_text().splitlines()
     assert rows[0] == "table,answer,figure,value,low,high,paper,unbeaten"
-    assert sum(row.startswith("test,") for row in rows) == 6 * len(evaluation.MEASURES)
+    assert sum(row.startswith("test,") for row in rows) == 8 * len(evaluation.MEASURES)
     assert f"test,baseline,MSE,{table.scores.value('baseline', 'mse')}" in "\n".join(rows)
 
 

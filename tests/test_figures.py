@@ -36,6 +36,9 @@ MAKE = {
     "color_planes": lambda: figures.color_planes(PHOTO / 255),
     "gamut_slices": figures.gamut_slices,
     "weights_on_photo": lambda: figures.weights_on_photo([PHOTO / 255], [np.full((12, 12), 0.5)], ["x"]),
+    "distributions": lambda: figures.distributions(
+        {"x": (50, [(0, 0), (10, 60)], [0.7, 0.3])}, [{"mean": (3, 18), "truth": (20, 70)}]
+    ),
     "swatches": lambda: figures.swatches({"red": (50, 80, 60), "blue": (30, 70, -100)}),
 }
 every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
@@ -109,6 +112,8 @@ def test_colors_lie_with_a_to_the_right_and_b_upwards():
     assert outline.min(axis=0) == pytest.approx((-88, -108), abs=4) and outline.max(axis=0) == pytest.approx(
         (99, 95), abs=4
     )
+    disks = MAKE["distributions"]().axes[0].collections[0]
+    assert disks.get_offsets().tolist() == [[0, 0], [10, 60]] and disks.get_sizes() == pytest.approx([1050, 450])
     slice_of_60 = figures.gamut_slices((60,)).axes[0].get_images()[0]
     colors, (left, _, bottom, _) = slice_of_60.get_array(), slice_of_60.get_extent()
     red, blue = colors[int(0 - bottom), int(60 - left)], colors[int(-50 - bottom), int(0 - left)]
@@ -131,6 +136,11 @@ def test_a_row_with_room_left_leaves_it_empty():
 def test_the_slider_holds_both_photos():
     html = figures.before_after(Image.fromarray(PHOTO[..., 0]), Image.fromarray(PHOTO), width=100).data
     assert html.count("data:image/jpeg;base64,") == 2 and 'type="range"' in html
+
+
+def test_the_slider_shows_one_of_many_photos():
+    html = figures.slider([Image.fromarray(PHOTO)] * 5, list("abcde"), width=100).data
+    assert html.count("data:image/jpeg;base64,") == 5 and html.count("<div hidden>") == 4 and 'max="4"' in html
 
 
 def test_tap_maps_of_a_half_precision_backbone_are_no_flat_pictures():

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -31,15 +32,16 @@ NOTHING_LASTS = (
 
 
 def upload(folder: Path) -> list[Path]:
-    """Files that the reader picks from their own computer, on Colab, written into `folder`. Returns their paths.
+    """Files that the reader picks from their own computer, written into `folder`. Returns their paths.
 
-    Raises `ColorlibError` outside Colab, and when nothing was picked.
+    Outside Colab a button appears, and the list fills as photos are picked. Raises `ColorlibError` when, on Colab,
+    nothing was picked.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     if not is_colab():
-        raise ColorlibError("Photos are uploaded on Colab alone. On your own computer, give the photo's path instead.")
+        return _upload_by_button(folder)
     from google.colab import files as colab_files
 
-    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder):  # Colab writes what it gets into the current folder as well
         picked = {folder / Path(name).name: data for name, data in colab_files.upload().items()}
     for path, data in picked.items():
@@ -47,6 +49,34 @@ def upload(folder: Path) -> list[Path]:
     if not picked:
         raise ColorlibError("No photo was uploaded. Run the cell again and pick at least one file.")
     return list(picked)
+
+
+def _upload_by_button(folder):
+    import ipywidgets
+    from IPython.display import display
+
+    button, paths = ipywidgets.FileUpload(accept="image/*", multiple=True, description="Choose photos"), []
+
+    def take(change):
+        picked = change["new"].values() if isinstance(change["new"], dict) else change["new"]  # ipywidgets 7, or 8
+        for file in picked:
+            path = folder / Path(file.get("name") or file["metadata"]["name"]).name
+            path.write_bytes(file["content"])
+            paths.append(path)
+
+    button.observe(take, "value")
+    display(button)
+    return paths
+
+
+def download(folder: Path) -> None:
+    """On Colab, hand a folder's files to the reader's browser, several as one zip; elsewhere say where it is."""
+    if not is_colab():
+        return print(f"Your photos in color lie in {_shown_results(folder)}")
+    from google.colab import files as colab_files
+
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    colab_files.download(str(paths[0]) if len(paths) == 1 else shutil.make_archive(str(folder), "zip", folder))
 
 
 def accelerator() -> str:

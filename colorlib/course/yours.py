@@ -4,6 +4,8 @@ import urllib.parse
 from pathlib import Path
 
 import requests
+import skimage.data
+from PIL import Image
 
 from colorlib import ColorlibError
 from colorlib.course import colab
@@ -13,16 +15,18 @@ from colorlib.sources import files, photos, sample
 def gather(source: str, settings) -> list[Path]:
     """The photos that a reader means by `source`: notebook 08's form.
 
-    "": the first two buildings among the sample's test photos, of those without conditions on their use. No model has
-    learned from them, and only their lightness is looked at.
-    "upload": from one's own computer, on Colab. An address (http…): downloaded. Else the path of a photo or a folder,
-    on Drive too. Raises `ColorlibError` when there is no photo there.
+    "": a photo that is black-and-white, scikit-image's, and the first two buildings among the sample's test photos, of
+    those without conditions on their use. No model has learned from them; only their lightness is looked at.
+    "upload": from one's own computer, see `colab.upload`. An address (http…): downloaded. Else the path of a photo or a
+    folder, on Drive too. Raises `ColorlibError` when there is no photo there.
     """
     folder = settings.data_folder / "yours"
     if not source:
         rows = [row for row in sample.credits() if (row["part"], row["class"]) == ("test", "building")]
         rows = [row for row in rows if row["licence"] in sample.FREE]
-        return [sample.FOLDER / row["file"] for row in rows[:2]]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(skimage.data.camera()).save(folder / "camera.png")
+        return [folder / "camera.png", *(sample.FOLDER / row["file"] for row in rows[:2])]
     if source == "upload":
         return colab.upload(folder)
     if source.startswith(("http://", "https://")):
@@ -39,7 +43,9 @@ def gather(source: str, settings) -> list[Path]:
 
 
 def first(paths: list[Path]) -> Path:
-    """The first photo of what `gather` gave: of the files, or in a folder."""
+    """The first photo of what `gather` gave: of the files, or in a folder. Raises `ColorlibError` if there is none."""
+    if not paths:
+        raise ColorlibError("No photo is chosen yet. Pick one with the button above, then run this cell again.")
     return next(photo for path in paths for photo in photos.find(path).photos)
 
 

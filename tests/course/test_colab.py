@@ -3,6 +3,7 @@
 import importlib.machinery
 import sys
 import types
+import zipfile
 
 import pytest
 
@@ -24,7 +25,7 @@ class Colab:
 
     def __init__(self, mount, refuses=None):
         self.mount_point, self.refuses, self.mounts = mount, refuses, 0
-        self.picked = {}
+        self.picked, self.downloaded = {}, []
 
     def mount(self, place, force_remount=False):
         self.mounts += 1
@@ -45,7 +46,8 @@ class Colab:
 def on_colab(tmp_path, monkeypatch):
     mount = tmp_path / "content" / "drive"
     fake = Colab(mount)
-    drive, uploads = module("google.colab.drive", mount=fake.mount), module("google.colab.files", upload=fake.upload)
+    drive = module("google.colab.drive", mount=fake.mount)
+    uploads = module("google.colab.files", upload=fake.upload, download=fake.downloaded.append)
     package = module("google.colab", drive=drive, files=uploads)
     for name, value in (
         ("google", module("google", colab=package)),
@@ -67,8 +69,6 @@ def test_elsewhere_is_not_colab(capsys, tmp_path, monkeypatch):
     assert settings.profile == "sample" and settings.keep_folder is None
     assert [line.split()[0] for line in printed.splitlines()] == ["Profile", "Data", "Results", "Accelerator", "Kept"]
     assert "none; the sample profile needs none" in printed and "stay on this machine's disk" in printed
-    with pytest.raises(ColorlibError, match="give the photo's path instead"):
-        colab.upload(tmp_path)
 
 
 def test_a_google_package_put_together_by_hand_is_not_colab(monkeypatch):
@@ -254,6 +254,46 @@ def test_uploaded_photos_lie_in_the_folder_and_not_where_the_notebook_is(on_cola
     on_colab.picked = {}
     with pytest.raises(ColorlibError, match="No photo was uploaded"):
         colab.upload(folder)
+
+
+@pytest.mark.parametrize("version", [7, 8])
+def test_elsewhere_a_button_fills_the_list_of_photos(version, tmp_path, monkeypatch):
+    made, files = {}, {"a.jpg": b"one", "../b c.png": b"two"}
+
+    class FileUpload:
+        def __init__(self, **options):
+            made["options"] = options
+
+        def observe(self, function, name):
+            made[name] = function
+
+    monkeypatch.setitem(sys.modules, "ipywidgets", module("ipywidgets", FileUpload=FileUpload))
+    monkeypatch.setattr("IPython.display.display", lambda shown: None)
+    paths = colab.upload(tmp_path / "yours")
+    assert paths == [] and made["options"]["multiple"]
+    new = tuple({"name": name, "content": memoryview(data)} for name, data in files.items())
+    if version == 7:
+        new = {name: {"metadata": {"name": name}, "content": data} for name, data in files.items()}
+    made["value"]({"new": new})
+    assert paths == [tmp_path / "yours" / "a.jpg", tmp_path / "yours" / "b c.png"]
+    assert [path.read_bytes() for path in paths] == [b"one", b"two"]
+
+
+def test_on_colab_results_are_downloaded_as_one_file(on_colab, tmp_path):
+    folder = tmp_path / "colorized"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"one")
+    colab.download(folder)
+    (folder / "b.png").write_bytes(b"two")
+    colab.download(folder)
+    assert on_colab.downloaded == [str(folder / "a.png"), str(folder) + ".zip"]
+    with zipfile.ZipFile(on_colab.downloaded[1]) as archive:
+        assert {"a.png", "b.png"} <= set(archive.namelist())
+
+
+def test_elsewhere_it_is_said_where_results_lie(tmp_path, capsys):
+    colab.download(tmp_path / "results" / "sample" / "colorized")
+    assert capsys.readouterr().out == "Your photos in color lie in results/sample/colorized/\n"
 
 
 def test_the_accelerator_is_named_and_tensorflow_starts_quietly():

@@ -149,6 +149,25 @@ MISTAKES = {
         "def stronger(c, k): return c * np.sqrt([1, k, k])": "a length",
         "def stronger(c, k): return c": "L stays",
     },
+    "09.1": {
+        'prediction = "mean"': "T = 1",
+        'prediction = "silver"': "most probable more so",
+        'prediction = "blue"': "Write",
+    },
+    "09.2": {
+        "def colors_needed(p, claim): return 2": "one more",
+        "def colors_needed(p, claim): return int(np.argmax(np.cumsum(p) >= claim)) + 1": "as they stand",
+        "def colors_needed(p, claim): return int(np.argmax(np.cumsum(np.sort(p)) >= claim)) + 1": "not the least",
+        "def colors_needed(p, claim): return np.sort(p)[-3:].sum()": "a probability",
+        "def colors_needed(p, claim): return 1": "Sort p",
+    },
+    "09.3": {
+        "def remembered(z, h, s): return z + np.sum((lab.NODES - np.array(h)) ** 2, 1) / (2 * s**2)": "The sign",
+        "def remembered(z, h, s): return z - np.sum((lab.NODES - np.array(h)) ** 2, 1) / s**2": "2 is missing",
+        "def remembered(z, h, s): return z - np.linalg.norm(lab.NODES - np.array(h), axis=1) / (2 * s**2)": "squared",
+        "def remembered(z, h, s): return z * np.exp(-np.sum((lab.NODES - h) ** 2, 1) / (2 * s**2))": "multiplies",
+        "def remembered(z, h, s): return z": "Start from z",
+    },
 }
 # What a student has at hand who takes `colorfulness` apart (07.2): the formula, with the two places left open.
 HELPERS = """

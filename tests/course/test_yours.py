@@ -10,14 +10,19 @@ from colorlib.course import yours
 
 def test_gather(tmp_path, monkeypatch):
     chosen = settings.load("sample", data_folder=tmp_path)
-    assert [path.name for path in yours.gather("", chosen)] == ["hawa_mahal.jpg", "mont_saint_michel.jpg"]
+    examples = ["camera.png", "hawa_mahal.jpg", "mont_saint_michel.jpg"]
+    assert [path.name for path in yours.gather("", chosen)] == examples
     assert all(path.is_file() for path in yours.gather("", chosen))
-    (tmp_path / "mine.dng").touch()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "mine.dng").touch()
     with pytest.raises(ColorlibError, match=r"(?s)no photo in .*raw files of a camera, .*developed.*: 1 .mine.dng"):
-        yours.gather(str(tmp_path), chosen)
-    (tmp_path / "mine.jpg").touch()
-    assert yours.gather(str(tmp_path), chosen) == [tmp_path]
-    assert yours.first([tmp_path]) == yours.first([tmp_path / "mine.jpg", tmp_path]) == tmp_path / "mine.jpg"
+        yours.gather(str(mine), chosen)
+    (mine / "mine.jpg").touch()
+    assert yours.gather(str(mine), chosen) == [mine]
+    with pytest.raises(ColorlibError, match="button above"):
+        yours.first([])
+    assert yours.first([mine]) == yours.first([mine / "mine.jpg", mine]) == mine / "mine.jpg"
     with pytest.raises(ColorlibError, match=r"no photo or folder.*MyDrive"):
         yours.gather(str(tmp_path / "nowhere.jpg"), chosen)
     asked = []
