@@ -79,24 +79,24 @@ def is_vivid(model) -> bool:
     return model.output_shape[-1] == len(lab.NODES)
 
 
-def predict(photo: photos.Photograph, model, forward=None) -> np.ndarray:
+def predict(photo: photos.Photograph, model, compiled: bool = False) -> np.ndarray:
     """What a model gives for a photo, (height, width, 2 or n), at its own scale.
 
     A model of any size sees the photo with a longer side of `LOOK` pixels, continued as in a mirror up to multiples of
-    32, which are cut off again. Another sees it squeezed to a square, as it was trained. forward: in place of the
-    model, if it was compiled.
+    32, which are cut off again. Another sees it squeezed to a square, as it was trained. compiled: for many photos.
     """
-    forward, size = forward or model, model.input_shape[1:3]
-    if size[0] is None:
+    height, width = model.input_shape[1:3]
+    is_any_size = height is None
+    if is_any_size:
         scale = LOOK / max(photo.image.size)
-        height, width = size = [max(4, round(side * scale / 4) * 4) for side in photo.image.size[::-1]]
-    small = photo.image.resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=3.0)
+        width, height = (max(4, round(side * scale / 4) * 4) for side in photo.image.size)
+    small = photo.image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
     L = _lightness(np.asarray(small)) / lab.L_SCALE
-    if model.input_shape[1]:
-        return np.asarray(forward(L[None, ..., None], training=False))[0]
-    L = np.pad(L, [(0, -side % 32) for side in size], mode="symmetric")
-    given = np.asarray(forward(L[None, ..., None], training=False))[0]
-    stride = len(L) // len(given)
+    if is_any_size:
+        L = np.pad(L, [(0, -height % 32), (0, -width % 32)], mode="symmetric")
+    L = L[None, ..., None]
+    given = np.asarray(_compiled(model, L.shape)(L) if compiled else model(L, training=False))[0]
+    stride = L.shape[1] // len(given)
     return given[: height // stride, : width // stride]
 
 
@@ -254,11 +254,11 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
         model = model_of(settings, run)
         if choices and not is_vivid(model):
             raise ColorlibError(f"{run} gives one color, not many: --vividness does not apply; --strength does.")
-        to_colors, forward = coloring(model, **choices), _compiled(model) if len(waiting) > 1 else model
+        to_colors, are_many = coloring(model, **choices), len(waiting) > 1
         threads = max(1, AT_A_TIME // len(waiting))  # of each photo: a single one is painted by all of them
 
         def painted(photo):
-            return paint(photo, np.asarray(to_colors(predict(photo, model, forward))), strength, threads)
+            return paint(photo, np.asarray(to_colors(predict(photo, model, are_many))), strength, threads)
 
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             done = pool.map(lambda path: _carry_out(path, waiting[path], painted, report), waiting)
@@ -326,10 +326,11 @@ def _key(path: Path) -> str:
     return str(path.resolve()).casefold()  # Windows and macOS take A.png for a.png
 
 
-@functools.lru_cache(maxsize=1)
-def _compiled(model):
+@functools.lru_cache(maxsize=16)  # a model of any size sees at most 15 shapes
+def _compiled(model, shape):
     """A model's forward pass as a graph: a third of the time of one operation after the other."""
-    return tf.function(model)
+    forward = tf.function(lambda L: model(L, training=False))
+    return forward.get_concrete_function(tf.TensorSpec(shape, tf.float32))
 
 
 # Which model.
