@@ -236,7 +236,7 @@ def answer_of(model: keras.Model, **choices):
 
     choices: how a distribution becomes colors, see `colorize.coloring`.
     """
-    size, to_colors = model.input_shape[1], colorize.coloring(model, **choices)
+    size, to_colors = model.input_shape[1:3], colorize.coloring(model, **choices)
 
     # A last, smaller batch would be traced anew.
     @tf.function(reduce_retracing=True)
@@ -244,7 +244,7 @@ def answer_of(model: keras.Model, **choices):
         return to_colors(model(L, training=False))
 
     def answer(L, ab):  # TensorFlow gives back what has the wanted size already
-        wanted = (size, size) if size else [-(-side // 32) * 32 for side in L.shape[1:3]]
+        wanted = size if size[0] else [-(-side // 32) * 32 for side in L.shape[1:3]]
         return tf.image.resize(forward(tf.image.resize(L, wanted, antialias=True)), L.shape[1:3])
 
     return answer

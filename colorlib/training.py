@@ -119,10 +119,11 @@ def _train(run, settings, split, prior, loss, progress):
 
 
 def _counts_of_nodes(split, progress):
-    """How often each of `lab.NODES` occurs in the training photos: (n,)."""
+    """How often each of `lab.NODES` occurs in the training photos, (n,). Raises `ColorlibError` where all are gray."""
     counts = prior_module.count(split.paths("train"), lab.NODE_STEP, every=COUNTED_EVERY, progress=progress)
+    prior = prior_module.Prior(counts, lab.NODE_STEP, sigma=0.0, lambda_=0.0, split_checksum=split.checksum)
     a, b = prior_module.bins_of(lab.NODES, lab.NODE_STEP).T
-    return counts[a, b]
+    return prior.counts[a, b]
 
 
 class _Adam(keras.optimizers.Adam):
@@ -142,15 +143,12 @@ class _Adam(keras.optimizers.Adam):
 
 def _optimizer(network, settings, steps):
     """Adam along a cosine to 0. A backbone that is trained on is updated in smaller steps, after a warm-up."""
-    steps, warm_up = settings.epochs * steps, 0
-    backbone = network.get_layer("backbone").trainable_variables
-    if backbone:
-        warm_up = min(WARM_UP_STEPS, steps // 10)
-    first = {"warmup_target": settings.learning_rate, "warmup_steps": warm_up} if warm_up else {}
-    start = 0.0 if warm_up else settings.learning_rate
-    learned = {id(variable) for variable in backbone}
+    steps *= settings.epochs
+    learned = {id(variable) for variable in network.get_layer("backbone").trainable_variables}
+    warm_up = min(WARM_UP_STEPS, steps // 10) if learned else 0
+    warming = {"warmup_target": settings.learning_rate, "warmup_steps": warm_up}  # none: the cosine begins at once
     scales = [settings.backbone_rate if id(variable) in learned else 1.0 for variable in network.trainable_variables]
-    return _Adam(keras.optimizers.schedules.CosineDecay(start, steps - warm_up, **first), scales)
+    return _Adam(keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, **warming), scales)
 
 
 def _beginning(run, newest, state, settings):

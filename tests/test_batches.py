@@ -351,3 +351,54 @@ def test_windows_depend_on_seed_and_place_alone_and_whole_photos_stay(split):
     uncut = first(batches.training(split, make_settings(flip=False), rgb=True), 3)
     assert {photo.tobytes() for batch in uncut for photo in batch} == whole
     assert not {photo.tobytes() for batch in once for photo in batch} & whole
+
+
+# Aging.
+
+
+@pytest.mark.parametrize("count", [11, 12])
+def test_aging_changes_lightness_alone_and_depends_on_seed_and_step_alone(tmp_path, count):
+    split, chosen = make_split(tmp_path / "photos", count), make_settings(aging=0.5)
+    aged, plain = (first(batches.training(split, each), 7) for each in (chosen, make_settings()))
+    for (L, ab), (before, same) in zip(aged, plain, strict=True):
+        assert ab.tobytes() == same.tobytes() and L.shape == before.shape and L.dtype == np.float32
+        assert L.min() >= 0 and L.max() <= 1
+        assert (np.abs(L - before).reshape(len(L), -1).mean(axis=1) > 1e-4).all()  # of each photo
+    for step in (1, 2, 3, 6):  # 2: the smaller one, where there is one
+        tf.random.set_seed(step)
+        ((L, ab),) = first(batches.training(split, chosen, step), 1)
+        assert L.tobytes() == aged[step][0].tobytes() and ab.tobytes() == aged[step][1].tobytes()
+    other = chosen.replace(seed=chosen.seed + 1)
+    k, L = tf.constant(0, tf.int64), tf.constant(plain[0][0])
+    assert not np.array_equal(batches._aged(L, k, chosen), batches._aged(L, k, other))
+    assert not np.array_equal(batches._aged(L, k, chosen), batches._aged(L, k + 4, chosen))
+
+
+def test_without_aging_batches_are_the_lab_of_their_photos_to_the_last_bit(split):
+    chosen = make_settings(rotation=20.0, crop=0.5)
+    assert chosen.aging == 0
+    for rgb, (L, ab) in zip(rgb_of(split, chosen, 4), first(batches.training(split, chosen), 4), strict=True):
+        for got, expected in zip((L, ab), batches._model_input(tf.constant(rgb)), strict=True):
+            assert got.tobytes() == expected.numpy().tobytes()
+
+
+def test_nothing_is_aged_in_an_evaluation(split):
+    one, other = (
+        first(batches.evaluation(split, "validation", make_settings(aging=aging)), -1) for aging in (0.0, 1.0)
+    )
+    for (L, _), (same, _) in zip(one, other, strict=True):
+        assert L.tobytes() == same.tobytes()
+
+
+def test_what_aging_does():
+    """On gray ramps, many of them: gamma, contrast, a faded black and grain, each as strong as it says."""
+    ramp = np.broadcast_to(np.linspace(0, 1, 256, dtype=np.float32)[None, None, :, None], (400, 16, 256, 1))
+    old = batches._aged(tf.constant(ramp), tf.constant(3, tf.int64), make_settings(aging=1.0)).numpy()
+    grain = (old - old.mean(axis=1, keepdims=True))[:, :, 100:156].std(axis=(1, 2, 3)) / np.sqrt(15 / 16)
+    assert 0 <= grain.min() < 0.003 and 0.045 < grain.max() < 0.053 and abs(grain.mean() - 0.025) < 0.003
+    contrast = np.ptp(old.mean(axis=1)[:, [10, -10], 0], axis=1)
+    assert 0.35 < contrast.min() < 0.6 and 0.9 < contrast.max() <= 1
+    black = old[:, :, :4].mean(axis=(1, 2, 3))
+    assert black.min() < 0.03 and 0.25 < black.max() < 0.5
+    slightly = batches._aged(tf.constant(ramp), tf.constant(3, tf.int64), make_settings(aging=0.1)).numpy()
+    assert 0 < np.abs(slightly - ramp).mean() < 0.2 * np.abs(old - ramp).mean()

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import socket
 import types
 
 import keras
@@ -13,8 +14,8 @@ from made_up import profile
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from skimage.color import rgb2lab
 
-from colorlib import ColorlibError, __main__, colorize, lab, runs, settings
-from colorlib.sources import photos
+from colorlib import ColorlibError, __main__, colorize, lab, losses, models, prior, runs, settings
+from colorlib.sources import photos, sample
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +145,7 @@ def test_arrays_and_bytes(model):
 
 @pytest.fixture
 def chosen(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(colorize, "trained_model", lambda settings, run="": model)
+    monkeypatch.setattr(colorize, "model_of", lambda settings, run="": model)
     return settings.load("sample", results_folder=tmp_path / "results")
 
 
@@ -248,10 +249,10 @@ def test_existing_results_are_kept_unless_asked(tmp_path, chosen, model, monkeyp
     first = colorized(chosen, tmp_path / "a.png", out=out)
     before = first.written[0].read_bytes()
     first.written[0].write_bytes(b"mine")
-    monkeypatch.setattr(colorize, "trained_model", lambda *_: pytest.fail("loaded a model for nothing"))
+    monkeypatch.setattr(colorize, "model_of", lambda *_: pytest.fail("loaded a model for nothing"))
     second = colorized(chosen, tmp_path / "a.png", out=out)
     assert (second.written, second.kept, second.exit_status) == ([], [out / "a.png"], 0)
-    monkeypatch.setattr(colorize, "trained_model", lambda *_: model)
+    monkeypatch.setattr(colorize, "model_of", lambda *_: model)
     assert colorized(chosen, tmp_path / "a.png", out=out, overwrite=True).written == [out / "a.png"]
     assert (out / "a.png").read_bytes() == before
     assert [path.name for path in out.iterdir()] == ["a.png"]
@@ -420,7 +421,7 @@ def test_out_of_memory_is_said_and_never_answered_with_gray(tmp_path, chosen, mo
 
 def test_the_command_hands_on_all_that_it_is_told(tmp_path, model, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(colorize, "trained_model", lambda settings, run="": asked.append(run) or model)
+    monkeypatch.setattr(colorize, "model_of", lambda settings, run="": asked.append(run) or model)
     gray_photo().save(tmp_path / "a.png")
     out = tmp_path / "out"
     command = ["colorize", str(tmp_path / "a.png"), "--out", str(out), "--run", "rebalanced", "--strength"]
@@ -458,29 +459,32 @@ def trained(monkeypatch):
     return pretend
 
 
-def test_without_a_name_the_best_run_colors(trained, tmp_path, capsys):
-    trained(baseline=0.02, rebalanced=0.03, efficientnet=0.01)
+def test_without_a_name_the_box_colors_and_says_so(trained, tmp_path, monkeypatch, capsys):
+    trained(baseline=0.02)
+    monkeypatch.setattr(models, "load_whole", lambda path: (f"that of {path.name}", {"photos": "44 photos of cats"}))
+    chosen = settings.load("sample", results_folder=tmp_path / "results")
+    assert colorize.model_of(chosen) == "that of colorizer.npz"
+    assert capsys.readouterr().out == "Colors by the colorizer in the box, which has learned from 44 photos of cats.\n"
+
+
+def test_a_run_colors_by_its_name_or_its_folder_and_says_so(trained, tmp_path, capsys):
+    trained(**{"baseline": 0.02, "efficientnet": 0.01, "my-loss": 0.02, "begun": None})
     chosen = settings.load("sample", results_folder=tmp_path / "results")
     epochs = finished(tmp_path / "results" / "runs" / "efficientnet", 1_000_000_000)
-    assert colorize.trained_model(chosen) == "efficientnet of results"
+    assert colorize.model_of(chosen, "efficientnet") == "efficientnet of results"
     assert (
         capsys.readouterr().out
         == "Colors by the run efficientnet, trained on sample until 09 September 2001: epoch 2 of 3, its best.\n"
     )
-    assert colorize.trained_model(chosen, "rebalanced") == "rebalanced of results"
+    assert colorize.model_of(chosen, "my-loss") == "my-loss of results"  # a run with a name of the reader's own
     other = tmp_path / "elsewhere" / "runs" / "baseline"
-    assert colorize.trained_model(chosen, str(other)) == "baseline of elsewhere"
-    trained(rebalanced=0.03, **{"my-loss": 0.02, "begun": None})
-    assert colorize.trained_model(chosen) == "my-loss of results"  # a run with a name of the reader's own
-    assert colorize.trained_model(chosen, "my-loss") == "my-loss of results"
-    with pytest.raises(ColorlibError, match=r"no trained begun in .*; trained are: rebalanced, my-loss"):
-        colorize.trained_model(chosen, "begun")
-    trained(weights="none", baseline=0.02)
+    assert colorize.model_of(chosen, str(other)) == "baseline of elsewhere"
+    trained(weights="none", efficientnet=0.02)
     epochs.unlink()
-    colorize.trained_model(chosen)
+    colorize.model_of(chosen, "efficientnet")
     assert "It began with random weights: expect little." in capsys.readouterr().out
     trained(steps=7, baseline=0.02)
-    colorize.trained_model(chosen)
+    colorize.model_of(chosen, "baseline")
     assert "It has learned from 112 photos at the most: expect few colors." in capsys.readouterr().out
 
 
@@ -491,35 +495,179 @@ def finished(folder, when):
     return folder / "history.csv"
 
 
-def test_a_newer_run_on_other_photos_is_never_passed_over_in_silence(trained, tmp_path, capsys):
-    chosen = settings.load("sample", results_folder=tmp_path / "sample")
-    finished(tmp_path / "sample" / "runs" / "baseline", 1_000_000_000)
-    finished(tmp_path / "old" / "runs" / "baseline", 900_000_000)
-    finished(tmp_path / "holiday" / "runs" / "my-loss", 1_100_000_000)
-    trained(baseline=0.02)
-    colorize.trained_model(chosen)
-    assert f"trained on other photos. To take it: --run {tmp_path / 'holiday' / 'runs' / 'my-loss'}" in (
-        printed := capsys.readouterr().out
-    )
-    assert "old" not in printed
-    colorize.trained_model(chosen, "baseline")  # asked for
-    assert "newer" not in capsys.readouterr().out
-    trained()
-    with pytest.raises(ColorlibError, match=r"(?s)no trained model in .*--run .*holiday"):
-        colorize.trained_model(chosen)
-
-
 def test_a_missing_run_names_what_makes_one(trained, tmp_path):
     chosen = settings.load("sample", results_folder=tmp_path / "results")
     trained()
-    with pytest.raises(
-        ColorlibError, match=r"no trained model in .*Notebooks 04 to 06.*python -m colorlib train baseline"
-    ):
-        colorize.trained_model(chosen)
-    trained(baseline=0.02)
-    with pytest.raises(
-        ColorlibError, match=r"no trained efficientnet in .*; trained are: baseline. .*train efficientnet"
-    ):
-        colorize.trained_model(chosen, "efficientnet")
+    with pytest.raises(ColorlibError, match=r"no trained vivid in .*trained are: none.*04 to 06 and 09.*train vivid"):
+        colorize.model_of(chosen, "vivid")
+    trained(**{"baseline": 0.02, "my-loss": 0.03, "begun": None})
+    for name, make in (("efficientnet", "efficientnet"), ("begun", "baseline")):
+        with pytest.raises(
+            ColorlibError, match=rf"no trained {name} in .*; trained are: baseline, my-loss. .*train {make}"
+        ):
+            colorize.model_of(chosen, name)
     with pytest.raises(ColorlibError, match=r"is no run: give its folder"):
-        colorize.trained_model(chosen, "results/baseline")
+        colorize.model_of(chosen, "results/baseline")
+
+
+# A distribution of colors, and the box.
+
+
+@pytest.fixture(scope="session")
+def vivid():
+    """A tiny colorizer of many colors that knows nothing, but that most are near gray; of another kind each pixel."""
+    model = models.build_colorizer("mobilenet", None, None, 0, 4, (8, 8, 16, 16), seed=1, head="distribution")
+    head, rng = model.get_layer("head"), np.random.default_rng(0)
+    counts = np.exp(-np.abs(lab.NODES - [0, 8]).sum(axis=-1) / 12)
+    head.kernel.assign(rng.normal(0, 0.5, head.kernel.shape))
+    head.bias.assign(np.log(counts))
+    head.counts.assign(1e6 * counts)
+    return model
+
+
+@pytest.fixture(scope="module")
+def box():
+    """The colorizer that comes with the project."""
+    if not colorize.BOX.is_file():
+        pytest.skip(f"needs {colorize.BOX}, the colorizer in the box, which is not there")
+    return colorize.box()
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, lambda *_, **__: pytest.fail("it looks for the network"))
+
+
+def chroma(image):
+    return np.hypot(*np.moveaxis(rgb2lab(np.asarray(image.convert("RGB")))[..., 1:], -1, 0)).mean()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 2), (32, 32), (257, 131), (1400, 900)])
+def test_any_size_and_shape_by_a_distribution(vivid, size):
+    image = gray_photo(size)
+    colored = colorize.colorize(image, vivid)
+    assert colored.mode == "RGB" and chroma(colored) > 0.1
+    assert_same_lightness(image, colored)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (257, 131)])
+def test_any_size_and_shape_by_the_box_without_a_network(box, no_network, size):
+    image = gray_photo(size)
+    assert_same_lightness(image, colorize.colorize(image, box))
+
+
+def test_the_box_colors_a_photo_and_vividness_0_is_paler(box, no_network, tmp_path, monkeypatch, capsys):
+    path = sample.FOLDER / next(row["file"] for row in sample.credits() if row["part"] == "test")
+    chromas = [chroma(colorize.colorize(path, box, vividness=v)) for v in (0, colorize.VIVIDNESS, 1)]
+    assert 1 < chromas[0] < chromas[1] < chromas[2]
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
+    assert __main__.main(["colorize", str(path), "--out", str(tmp_path / "a.png")]) == 0
+    assert "Colors by the colorizer in the box, which has learned from " in capsys.readouterr().out
+    with Image.open(tmp_path / "a.png") as colored:
+        assert np.array_equal(colored, colorize.colorize(path, box))
+
+
+@pytest.mark.parametrize(("size", "seen"), [((300, 200), (172, 256)), ((900, 2), (4, 256)), ((100, 90), (232, 256))])
+def test_a_photo_is_seen_at_its_own_proportions_and_continued_as_in_a_mirror(vivid, size, seen):
+    looks, photo = [], photos.read_whole(png(gray_photo(size)))
+
+    def forward(L, training):
+        looks.append(np.asarray(L))
+        return vivid(L, training=training)
+
+    given = colorize.predict(photo, vivid, forward)
+    (look,) = looks
+    height, width = seen
+    assert look.shape == (1, -(-height // 32) * 32, -(-width // 32) * 32, 1)
+    assert given.shape == (height // 4, width // 4, len(lab.NODES))
+    np.testing.assert_array_equal(given, np.asarray(vivid(look))[0, : height // 4, : width // 4])
+    np.testing.assert_array_equal(look[0, height : 2 * height], look[0, :height][::-1][: look.shape[1] - height])
+    small = photo.image.resize((width, height), Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(100 * look[0, :height, :width, 0], reference_L(small), atol=2)
+
+
+def test_vividness_lambda_and_temperature_make_the_colors(vivid):
+    """As `losses.color_of` does, with Eq. 3's weights of the counts that the model carries along."""
+    logits = np.random.default_rng(0).normal(0, 2, (3, 4, len(lab.NODES))).astype(np.float32)
+    v = prior.node_weights(np.asarray(vivid.get_layer("head").counts), 0.3)
+    got = colorize.coloring(vivid, vividness=0.7, lambda_=0.3, temperature=0.5)(logits)
+    np.testing.assert_array_equal(got, losses.color_of(logits, v, 0.7, 0.5))
+    image = gray_photo()
+    pale, plain, bold = (chroma(colorize.colorize(image, vivid, vividness=each)) for each in (0, 0.5, 1))
+    assert pale < plain < bold
+    # λ = 1 weighs all colors the same.
+    apart = np.asarray(colorize.colorize(image, vivid, lambda_=1), int) - colorize.colorize(image, vivid, vividness=0)
+    assert np.abs(apart).max() <= 1
+    assert chroma(colorize.colorize(image, vivid, vividness=0, temperature=0.3)) != pytest.approx(pale, rel=0.05)
+
+
+def test_choices_for_a_model_of_one_color_change_nothing_but_are_checked(model):
+    image = gray_photo()
+    assert colorize.colorize(image, model, vividness=0) == colorize.colorize(image, model)
+    with pytest.raises(ColorlibError, match=r"vividness is 3; it must be in \[0, 1\]"):
+        colorize.colorize(image, model, vividness=3)
+
+
+@pytest.fixture
+def command(tmp_path, vivid, model, monkeypatch):
+    """A call of the command, with a box that knows nothing and one run, baseline: its exit status."""
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
+    monkeypatch.setattr(colorize, "model_of", lambda settings, run="": model if run else vivid)
+    gray_photo().save(tmp_path / "a.png")
+    arguments = ["colorize", str(tmp_path / "a.png"), "--out", str(tmp_path / "out.png"), "--overwrite"]
+    return lambda *more: __main__.main([*arguments, *more])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--vividness", "1.5", "vividness is 1.5; it must be in [0, 1]"),
+        ("--vividness", "-0.1", "vividness is -0.1; it must be in [0, 1]"),
+        ("--vividness", "nan", "vividness is nan; it must be in [0, 1]"),
+        ("--lambda", "2", "λ is 2.0; it must be in [0, 1]"),
+        ("--temperature", "0.05", "temperature is 0.05; it must be in [0.1, 2]"),
+        ("--temperature", "3", "temperature is 3.0; it must be in [0.1, 2]"),
+    ],
+)
+def test_a_choice_out_of_range_names_the_range(command, tmp_path, capsys, flag, value, told):
+    assert command(flag, value) == 1
+    assert told in capsys.readouterr().err and not (tmp_path / "out.png").exists()
+
+
+def test_the_command_hands_on_how_colors_are_made(command, tmp_path, vivid):
+    for flags, choices in (
+        ((), {}),
+        (("--vividness", "0"), {"vividness": 0}),
+        (
+            ("--vividness", "1", "--lambda", "0.5", "--temperature", "0.3"),
+            dict(zip(CHOICES, (1, 0.5, 0.3), strict=True)),
+        ),
+    ):
+        assert command(*flags) == 0
+        with Image.open(tmp_path / "out.png") as colored:
+            assert np.array_equal(colored, colorize.colorize(tmp_path / "a.png", vivid, **choices))
+
+
+CHOICES = ("vividness", "lambda_", "temperature")
+
+
+@pytest.mark.parametrize("flag", ["--vividness", "--lambda", "--temperature"])
+def test_a_run_that_gives_one_color_has_no_vividness(command, tmp_path, capsys, flag):
+    assert command("--run", "baseline", flag, "0.5") == 1
+    assert "baseline gives one color" in capsys.readouterr().err and not (tmp_path / "out.png").exists()
+    assert command("--run", "baseline") == 0
+
+
+def test_a_box_that_is_missing_or_cut_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
+    path = tmp_path / "colorizer.npz"
+    monkeypatch.setattr(colorize, "BOX", path)
+    gray_photo().save(tmp_path / "a.png")
+    np.savez(whole := tmp_path / "whole.npz", about=np.zeros(500))
+    for data, told in ((None, "There is no colorizer"), (whole.read_bytes()[:700], "cannot be used")):
+        if data:
+            path.write_bytes(data)
+        assert __main__.main(["colorize", str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]) == 1
+        message = capsys.readouterr().err
+        assert told in message and str(path) in message and "anew" in message and "Traceback" not in message

@@ -6,9 +6,10 @@ import weakref
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from colorlib import ColorlibError, colorize, evaluation, lab, runs, settings
+from colorlib import ColorlibError, colorize, evaluation, lab, losses, models, prior, runs, settings
 from colorlib.sources import splits
 
 SIZE = 32
@@ -209,6 +210,24 @@ def test_a_model_of_another_size_still_answers(small):
     predicted = np.asarray(evaluation.answer_of(model)(L[None], ab[None]))
     assert predicted.shape == (1, SIZE, SIZE, 2)
     np.testing.assert_allclose(predicted[0, 5, 5], [0.8, 0.4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [SIZE, (SIZE, 2 * SIZE), None])
+def test_a_distribution_answers_with_the_colors_that_were_chosen(size):
+    model = models.build_colorizer("mobilenet", None, size, 0, 4, (8, 8, 16, 16), seed=1, head="distribution")
+    model.get_layer("head").kernel.assign(np.random.default_rng(0).normal(0, 1, model.get_layer("head").kernel.shape))
+    counts = np.exp(-np.abs(lab.NODES).sum(axis=-1) / 12)
+    model.get_layer("head").counts.assign(counts)
+    L = np.random.default_rng(1).random((2, SIZE, 2 * SIZE if size != SIZE else SIZE, 1), dtype=np.float32)
+    logits, v = model(L), prior.node_weights(counts, 0.2)
+    for choices, asked in (
+        ((v, 0.7, 0.5), {"vividness": 0.7, "lambda_": 0.2, "temperature": 0.5}),
+        ((None, 0), {"vividness": 0}),
+    ):
+        expected = tf.image.resize(losses.color_of(logits, *choices), L.shape[1:3])
+        np.testing.assert_allclose(evaluation.answer_of(model, **asked)(L, None), expected, atol=1e-4)
+    with pytest.raises(ColorlibError, match="vividness is 2"):
+        evaluation.answer_of(model, vividness=2)
 
 
 # All gray and the mean color, on real photos: paper-readings.md. The whole sets are in benchmarks/floors.py.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from colorlib import ColorlibError, models
+from colorlib import ColorlibError, lab, losses, models
 from colorlib.sources import weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,8 @@ BACKBONE_PARAMETERS = {
     "mobilenet": 1_832_976,
     "efficientnetlite0": 4_652_008 - 1_281_000 + 42_016,  # as published, less the classifier; moving statistics
 }
+
+VIVID = {"head": "distribution", "head_stride": 4, "widths": (8, 8, 16, 16), "seed": 1}
 
 
 def lightness(size, batch=2, seed=0):
@@ -311,6 +314,134 @@ def test_head_is_float32_under_mixed_precision(policy):
     np.testing.assert_allclose(model(L), expected, atol=2e-3)
 
 
+# A head of many colors, photos of any size, a backbone that is trained on.
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "efficientnetlite0", "mobilenet"])
+def test_photos_of_any_size(backbone):
+    anything = models.build_colorizer(backbone, None, None, **VIVID)
+    assert anything.input_shape == (None, None, None, 1)
+    assert anything.output_shape == (None, None, None, len(lab.NODES)) and anything.output.dtype == "float32"
+    for height, width in ((32, 96), (96, 64)):
+        model = models.build_colorizer(backbone, None, (height, width), **VIVID)
+        assert model.output_shape == (None, height // 4, width // 4, len(lab.NODES))
+        L = np.random.default_rng(0).random((1, height, width, 1), dtype="float32")
+        np.testing.assert_allclose(anything(L), model(L), atol=1e-5)
+    colors = models.build_colorizer(backbone, None, (32, 64), head_stride=2)
+    assert colors.output_shape == (None, 32, 64, 2)
+    with pytest.raises(ColorlibError, match=r"image_size 100 does not fit"):
+        models.build_colorizer(backbone, None, (64, 100))
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnetb0", "mobilenet"])
+def test_a_backbone_that_is_trained_on(backbone):
+    """Its kernels change, its batch normalisation does not; and all that changes is what a checkpoint holds."""
+    model = models.build_colorizer(backbone, None, 32, **VIVID, trained_backbone=True)
+    inside = model.get_layer("backbone")
+    kernels = {id(v) for v in inside.trainable_variables}
+    norms = [layer for layer in inside._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    assert kernels and not {id(v) for norm in norms for v in norm.variables} & kernels
+    assert {v.name for v in inside.trainable_variables} <= {"kernel", "bias"}
+    held = models.trained_variables(model)
+    assert {id(v) for v in held.values()} >= kernels | {id(v) for v in model.get_layer("head").variables}
+    L, ab = lightness(32, 4), np.random.default_rng(1).uniform(-0.3, 0.3, (4, 32, 32, 2)).astype("float32")
+    image = np.repeat(L * 255, 3, axis=-1)
+    for training, inference in zip(inside(image, training=True), inside(image, training=False), strict=True):
+        np.testing.assert_array_equal(training, inference)  # no stochastic depth, no statistics of the batch
+    before = {name: np.array(v) for name, v in models.all_variables(model).items()}
+    model.compile(keras.optimizers.Adam(1e-2), losses.ColorCrossEntropy())
+    model.fit(L, ab, batch_size=2, verbose=0)
+    changed = {name for name, v in models.all_variables(model).items() if not np.array_equal(before[name], v)}
+    assert changed <= held.keys()
+    assert changed & {name for name, v in held.items() if id(v) in kernels}
+    frozen = models.build_colorizer(backbone, None, 32, **VIVID)
+    assert not frozen.get_layer("backbone").trainable_variables
+    names = {name for name, v in held.items() if id(v) not in kernels}
+    assert set(models.trained_variables(frozen)) == names
+
+
+# A whole colorizer in one file.
+
+
+@pytest.fixture
+def whole(tmp_path, monkeypatch):
+    """A whole colorizer with random weights, and a function that writes it as the box is written, with changes."""
+    monkeypatch.syspath_prepend(ROOT / "tests/tools")
+    import make_weights
+
+    arguments = {"backbone": "mobilenet", **VIVID}
+    model = models.build_colorizer(**arguments, image_size=None)
+    model.get_layer("head").counts.assign(np.arange(len(lab.NODES)))
+    variables = {name: np.asarray(variable) for name, variable in models.all_variables(model).items()}
+
+    def written(bits=8, about=(), without=(), **arrays):
+        about = {"version": models.WHOLE_VERSION, "arguments": arguments, "photos": "made-up photos", **dict(about)}
+        arrays = make_weights.packed(variables, bits) | {"about": np.array(json.dumps(about))} | arrays
+        path = tmp_path / "whole.npz"
+        make_weights.save(path, {name: array for name, array in arrays.items() if name not in without})
+        return path
+
+    return model, written
+
+
+def test_a_whole_colorizer_comes_back_from_its_file(whole):
+    model, written = whole
+    L = np.random.default_rng(0).random((1, 64, 96, 1), dtype="float32")
+    same, about = models.load_whole(written(bits=32))
+    np.testing.assert_array_equal(same(L), model(L))
+    assert about["photos"] == "made-up photos" and same.input_shape == (None, None, None, 1)
+    near, _ = models.load_whole(written())
+    np.testing.assert_array_equal(near.get_layer("head").counts, np.arange(len(lab.NODES)))
+    error = np.asarray(near(L)) - model(L)
+    assert 0 < np.sqrt(np.mean(error**2)) < 0.05 * np.std(model(L))
+    assert np.abs(losses.color_of(near(L)) - losses.color_of(model(L))).max() < 0.02
+
+
+def test_a_whole_colorizer_that_cannot_be_used_names_its_file(whole, tmp_path):
+    _, written = whole
+    with pytest.raises(ColorlibError, match=r"no colorizer .*nowhere.npz. It comes with the project: get it anew"):
+        models.load_whole(tmp_path / "nowhere.npz")
+    for changes, reason in (
+        ({"about": {"version": 99}}, "of version 99, and this colorlib reads version 1"),
+        ({"without": ["about"]}, "about"),
+        ({"about": {"arguments": {"backbone": "resnet"}}}, "Unknown backbone 'resnet'"),
+        ({"without": ["head/bias"]}, "differ in head/bias"),
+        ({"head/counts": np.ones(7, "float32")}, "shape"),
+        ({"surplus": np.ones(7, "float32")}, "differ in surplus"),
+    ):
+        with pytest.raises(
+            ColorlibError, match=rf"colorizer .*whole.npz cannot be used: .*{reason}.* Get the file anew"
+        ):
+            models.load_whole(written(**changes))
+    path = written()
+    data = path.read_bytes()
+    for broken in (b"", data[:1000], data[: len(data) // 2], data[:-30], b"<html>404 Not Found</html>"):
+        path.write_bytes(broken)
+        with pytest.raises(ColorlibError, match=r"whole.npz cannot be used: .*Get the file anew"):
+            models.load_whole(path)
+
+
+class Pickled:
+    """What would run a program, if it were unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("it was unpickled",)
+
+
+def test_a_whole_colorizer_is_never_a_pickle(whole, tmp_path):
+    _, written = whole
+    path = written()
+    with np.load(path) as file:
+        arrays = dict(file)
+    for name in ("about", "head/bias"):
+        np.savez(path, **arrays | {name: np.array([Pickled()], dtype=object)})
+        with pytest.raises(ColorlibError, match=r"whole.npz cannot be used: .*allow_pickle"):
+            models.load_whole(path)
+    path.write_bytes(pickle.dumps(Pickled()))
+    with pytest.raises(ColorlibError, match=r"whole.npz cannot be used"):
+        models.load_whole(path)
+
+
 ON_JAX = """
 import json, sys
 import keras, numpy as np
@@ -327,23 +458,33 @@ frozen = [np.array(v) for v in model.get_layer("backbone").variables]
 model.compile(keras.optimizers.Adam(1e-3), loss, metrics=losses.metrics())
 history = model.fit(data["L"], data["ab"], epochs=2, verbose=0).history
 assert all(np.array_equal(old, new) for old, new in zip(frozen, model.get_layer("backbone").variables))
-print(json.dumps({"predicted": predicted.tolist(), "loss": value, "history": history}))
+vivid = models.build_colorizer("mobilenet", None, 32, **json.loads(sys.argv[3]))
+vivid.load_weights(sys.argv[4])
+logits = vivid.predict(data["L"], verbose=0)
+entropy = losses.ColorCrossEntropy()
+told = {"entropy": float(entropy(data["ab"] / 2, logits)), "logits": logits.tolist()}
+told["color"] = np.asarray(losses.color_of(logits, data["v"], 0.6, 0.8)).tolist()
+vivid.compile(keras.optimizers.Adam(1e-3), entropy, metrics=losses.metrics("vivid"))
+told["vivid"] = vivid.fit(data["L"], data["ab"] / 2, epochs=1, verbose=0).history
+print(json.dumps({"predicted": predicted.tolist(), "loss": value, "history": history, **told}))
 """
 
 
 def test_jax_backend_agrees(tmp_path):
-    """Keras alone: without TensorFlow loaded, on JAX, the same weights give the same colors and the same Eq. 2."""
+    """Keras alone: without TensorFlow loaded, on JAX, the same weights give the same colors and the same losses."""
     pytest.importorskip("jax")
-    from colorlib import losses
-
     rng = np.random.default_rng(0)
     data = {"L": lightness(32), "ab": rng.uniform(-0.7, 0.7, (2, 32, 32, 2)).astype("float32")}
-    data["weights"] = rng.uniform(0.1, 5, (33, 33))
+    data |= {"weights": rng.uniform(0.1, 5, (33, 33)), "v": rng.uniform(0.1, 5, len(lab.NODES))}
     model = models.build_colorizer("mobilenet", None, 32, dropout=0.2, head_stride=2, seed=1)
     model.get_layer("head").kernel.assign(rng.normal(0, 0.1, model.get_layer("head").kernel.shape))
     model.save_weights(tmp_path / "all.weights.h5")
     np.savez(tmp_path / "data.npz", **data)
-    arguments = [sys.executable, "-c", ON_JAX, str(tmp_path / "all.weights.h5"), str(tmp_path / "data.npz")]
+    vivid = models.build_colorizer("mobilenet", None, 32, **VIVID, trained_backbone=True)
+    vivid.save_weights(tmp_path / "vivid.weights.h5")
+    files = [str(tmp_path / name) for name in ("all.weights.h5", "data.npz", "vivid.weights.h5")]
+    about = json.dumps(VIVID | {"trained_backbone": True})
+    arguments = [sys.executable, "-c", ON_JAX, *files[:2], about, files[2]]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -354,3 +495,8 @@ def test_jax_backend_agrees(tmp_path):
         float(losses.RebalancedMSE(data["weights"], 8.0)(data["ab"], predicted)), rel=1e-4
     )
     assert np.isfinite(got["history"]["loss"]).all() and np.isfinite(got["history"]["mse"]).all()
+    logits = vivid.predict(data["L"], verbose=0)
+    np.testing.assert_allclose(got["logits"], logits, atol=1e-4)
+    np.testing.assert_allclose(got["color"], losses.color_of(logits, data["v"], 0.6, 0.8), atol=1e-5)
+    assert got["entropy"] == pytest.approx(float(losses.ColorCrossEntropy()(data["ab"] / 2, logits)), rel=1e-4)
+    assert np.isfinite(got["vivid"]["loss"] + got["vivid"]["mse"]).all()

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_run
+from PIL import Image
 
-from colorlib import ColorlibError, batches, models, runs, training
+from colorlib import ColorlibError, batches, colorize, lab, losses, models, runs, training
 from colorlib.runs import checkpoint
 
 TESTS = Path(__file__).resolve().parent
@@ -54,6 +55,7 @@ CASES = {
     "baseline": ({}, ("step", 5), [("validation", 1), ("write", 2)]),
     "rebalanced": ({"patience": 1, "learning_rate": 3.0, "epochs": 6}, ("write", 5), [("epoch", 1)]),
     "efficientnet": ({"dtype": "mixed_float16"}, ("step", 3), [("epoch", 3)]),  # the last: only the end is missing
+    "vivid": ({"backbone_rate": 0.3, "aging": 0.5}, ("step", 7), [("validation", 2)]),
 }
 
 CHILD = """
@@ -290,6 +292,108 @@ def test_dropout_seeds_and_the_loss_scale_are_in_the_checkpoint(whole):
     assert any("seed" in name for name in arrays)
     scalars = [float(array) for array in arrays.values() if array.shape == ()]
     assert any(value in [2.0**power for power in range(8, 16)] for value in scalars)  # Keras' loss scale, first 2^15
+
+
+# A distribution of colors, whose backbone is trained on.
+
+
+def test_vivid_learns(whole):
+    """It begins with the prior of its photos, and is better than that after some steps."""
+    run = whole["vivid"]
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+    assert run.history[0]["loss"] < math.log(len(lab.NODES)) and run.history[0]["val_mse"] < 0.5
+    model = run.build_model()
+    start = runs.build("vivid", run.settings)
+    changed = {
+        name
+        for name, v in models.all_variables(model).items()
+        if not np.array_equal(v, models.all_variables(start)[name])
+    }
+    inside = {
+        name
+        for name, v in models.all_variables(start).items()
+        if any(v is own for own in start.get_layer("backbone").variables)
+    }
+    assert changed & inside == {name for name in inside if name.endswith("kernel")}
+    assert changed - inside >= {"head/kernel", "head/bias", "rung0_conv/kernel"}
+
+
+def test_the_head_carries_how_often_colors_occur_in_the_training_photos(photos, whole):
+    expected = dict.fromkeys(map(tuple, lab.NODES.tolist()), 0)
+    for path in photos.split.paths("train"):
+        pixels = np.asarray(Image.open(path).convert("RGB"))[::2, ::2] / np.float32(255)
+        for a, b in np.floor(lab.rgb_to_lab(pixels)[..., 1:].reshape(-1, 2) / 10 + 0.5) * 10:
+            expected[a, b] += 1
+    counts = np.asarray(whole["vivid"].build_model().get_layer("head").counts)
+    assert counts.sum() == len(photos.split.train) * 16 * 16
+    np.testing.assert_array_equal(counts, list(expected.values()))
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.3, 0.0])
+def test_updates_of_the_backbone_are_scaled(photos, rate):
+    """Adam's first step is of the learning rate's size in every number that has a gradient, however small that is."""
+    chosen = photos.settings.replace(backbone_rate=rate)
+    network = runs.build("vivid", chosen)
+    optimizer = training._optimizer(network, chosen, 3)  # too few steps for a warm-up
+    optimizer.build(network.trainable_variables)
+    before = [np.array(variable) for variable in network.trainable_variables]
+    rng = np.random.default_rng(0)
+    gradients = [tf.constant(rng.choice([-1e-3, 2.0], v.shape), tf.float32) for v in network.trainable_variables]
+    optimizer.apply(gradients, network.trainable_variables)
+    inside = [id(variable) for variable in network.get_layer("backbone").trainable_variables]
+    assert bool(inside) == (rate > 0)
+    for old, gradient, variable in zip(before, gradients, network.trainable_variables, strict=True):
+        expected = -np.sign(gradient) * chosen.learning_rate * (rate if id(variable) in inside else 1)
+        np.testing.assert_allclose(variable - old, expected, rtol=2e-3, atol=1e-6)
+
+
+def test_a_backbone_that_is_trained_on_is_warmed_up(photos):
+    rate = photos.settings.learning_rate
+    for backbone_rate, first in ((0.3, [0, rate / 2, rate]), (0.0, [rate] * 3)):
+        chosen = photos.settings.replace(backbone_rate=backbone_rate, epochs=100)
+        schedule = training._optimizer(runs.build("vivid", chosen), chosen, 50)._learning_rate
+        got = [float(schedule(step)) for step in (0, 50, 100, 2550, 5000)]
+        assert got[:3] == pytest.approx(first, rel=2e-3)
+        assert got[3:] == pytest.approx([rate / 2, 0], rel=0.04, abs=1e-8)
+
+
+def test_photos_without_a_color_are_nothing_to_learn_a_distribution_from(photos, tmp_path):
+    split = tiny_run.make_split(tmp_path)
+    for path in split.paths("train"):
+        Image.open(path).convert("L").save(path)
+    with pytest.raises(ColorlibError, match="There is no photo with color"):
+        training.train("vivid", photos.settings.replace(results_folder=tmp_path), split, progress=False)
+
+
+@pytest.mark.parametrize("change", [{"backbone_rate": 0.1}, {"backbone_rate": 0.0}, {"aging": 0.6}])
+def test_vivid_goes_on_with_the_same_aging_and_backbone_rate_alone(photos, whole, change):
+    chosen = whole["vivid"].settings.replace(**change)
+    ((name, value),) = change.items()
+    with pytest.raises(
+        ColorlibError, match=rf"vivid was trained with {name} .*\(now {value}\): that cannot be continued"
+    ):
+        train("vivid", chosen, photos)
+
+
+def test_a_run_becomes_a_colorizer_in_the_box(whole, tmp_path, monkeypatch, capsys):
+    """8 bits a channel: as small as that, and its answers are near."""
+    monkeypatch.syspath_prepend(TESTS / "tools")
+    import make_box
+
+    run, path = whole["vivid"], tmp_path / "box.npz"
+    monkeypatch.setattr(sys, "argv", ["make_box.py", str(run.folder), "--photos", "18 squares", "--out", str(path)])
+    make_box.main()
+    box, about = models.load_whole(path)
+    assert (about["version"], about["photos"]) == (models.WHOLE_VERSION, "18 squares")
+    assert about["trained"]["backbone_rate"] == 0.3 and box.input_shape == (None, None, None, 1)
+    model = run.build_model()
+    assert path.stat().st_size < 1.2 * model.count_params() + 60_000
+    L = np.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
+    np.testing.assert_array_equal(box.get_layer("head").counts, model.get_layer("head").counts)
+    assert np.abs(losses.color_of(box(L)) - losses.color_of(model(L))).max() < 0.02
+    monkeypatch.setattr(colorize, "BOX", path)
+    assert colorize.colorize(Image.new("L", (40, 30), 99), colorize.box()).size == (40, 30)
+    assert "learned from 18 squares" in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_a_number_is_told_with_step_and_photos(photos, tmp_path, monkeypatch):

@@ -75,16 +75,16 @@ def of_any_size(run):
     model = models.build_colorizer(
         **arguments(run), weights=weights.resolve("box", "efficientnetlite0").path, image_size=None
     )
-    trained_model = models.all_variables(run.build_model())
+    trained_variables = models.all_variables(run.build_model())
     for name, variable in models.all_variables(model).items():
-        variable.assign(trained_model[name])
+        variable.assign(trained_variables[name])
     return model
 
 
 def arguments(run) -> dict:
     """Of `build_colorizer`: what a run's model is, but for its weights and size."""
-    widths = list(settings.FORMS[run.settings.form]["widths"])
-    return {"backbone": run.settings.efficientnet, "head": "distribution", "head_stride": 4, "widths": widths}
+    form = settings.FORMS[run.settings.form]
+    return {"backbone": run.settings.efficientnet, "head": "distribution", **form, "head_stride": 4}
 
 
 def measured(logits, ab, counts, vividness, lambda_, temperature) -> dict:

@@ -349,6 +349,7 @@ def test_a_folder_that_cannot_be_written_to(chosen, tmp_path):
 CHANGES = [
     *({"seed": 2}, {"image_size": 64}, {"batch_size": 8}, {"learning_rate": 0.5}, {"epochs": 9}, {"patience": 7}),
     *({"backbone": "vgg16"}, {"dtype": "mixed_float16"}, {"form": "paper"}, {"flip": False}, {"rotation": 1.0}),
+    *({"crop": 0.5}, {"aging": 0.5}),
 ]
 FREE = {  # settings that may differ between two sessions of one training; what `data` and `fraction` gave is the split
     *("profile", "data", "fraction", "mirror", "data_folder", "results_folder", "keep_folder"),
@@ -394,7 +395,7 @@ def test_another_split_or_prior_or_more_devices_are_refused(chosen, tmp_path):
 
 def test_what_may_differ_between_two_sessions(chosen, tmp_path):
     run = write(chosen, [1, 2])
-    changes = {"checkpoint_minutes": 1.0, "sigma": 9.0, "dropout": 0.1}
+    changes = {"checkpoint_minutes": 1.0, "sigma": 9.0, "dropout": 0.1, "backbone_rate": 0.3}
     other = chosen.replace(data_folder=tmp_path / "elsewhere", mirror="x", efficientnet="efficientnetb3", **changes)
     run.refuse_other(identity_of("baseline", other, "s" * 64))
     run.refuse_other(identity_of("baseline", dataclasses.replace(other, profile="paper"), "s" * 64))

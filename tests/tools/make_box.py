@@ -30,8 +30,8 @@ def main() -> None:
     about = {
         "version": models.WHOLE_VERSION,
         "arguments": {
-            **{"backbone": chosen.efficientnet, "head": "distribution", "head_stride": 4},
-            "widths": list(settings.FORMS[chosen.form]["widths"]),
+            **{"backbone": chosen.efficientnet, "head": "distribution"},
+            **settings.FORMS[chosen.form] | {"head_stride": 4},
         },
         "photos": options.photos,
         "nodes": "lab.NODES, of 10 ab units; how often each occurs among the training photos: head/counts",
@@ -41,8 +41,9 @@ def main() -> None:
             if field.name in run._state.identity
         },
     }
-    variables = models.all_variables(run.build_model())
-    arrays = packed({name: np.asarray(variable) for name, variable in variables.items()}, 8)
+    variables = {name: np.asarray(variable) for name, variable in models.all_variables(run.build_model()).items()}
+    variables.pop("rung0_dropout/seed_generator_state", None)  # where it had dropout: the box has none
+    arrays = packed(variables, 8)
     save(options.out, arrays | {"about": np.array(json.dumps(about))})
 
 
