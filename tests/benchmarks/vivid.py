@@ -129,7 +129,7 @@ def choose(name: str = "vivid") -> None:
     run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
     logits, L, ab, counts = logits_of(run, split, "validation")
     found = {}
-    for choices in itertools.product((0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0.0, 0.02, 0.1), (0.6, 0.8, 1.0)):
+    for choices in itertools.product((0.0, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.02), (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)):
         figures = measured(logits, ab, counts, *choices)
         found[choices] = figures | {"colorfulness": colorfulness(logits, L, ab, counts, choices)}
         tell("AuC and rebalanced AuC", figures["auc"] + figures["rebalanced_auc"], choices=choices, **found[choices])
