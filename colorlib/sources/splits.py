@@ -75,6 +75,10 @@ class Split:
         except OSError:
             return False
 
+    def is_whole(self) -> bool:
+        """Whether all of its photos are on the disk."""
+        return all(map(self.is_there, self.photos(*PARTS)))
+
     @property
     def checksum(self) -> str:
         """SHA-256 of which photos are in which part: the same on any machine that has the same photos."""

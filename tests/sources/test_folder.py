@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import made_up
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from colorlib import ColorlibError, settings, sources
-from colorlib.sources import files, folder, photos, sample
+from colorlib.sources import files, photos, sample
 from colorlib.sources.splits import PARTS, Split
 
 
@@ -481,17 +482,15 @@ def test_photos_that_change_on_drive_are_read_and_packed_again(tmp_path, drive):
 
 
 def test_a_drive_that_is_full_or_gone_is_told_of(tmp_path, drive, monkeypatch, capsys):
-    def full(pack, *arguments):
-        raise ColorlibError("the quota is used up")
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            folder.packs.files, "require_space", lambda place, *rest: place.name[:5] != "mine-" and full(place)
-        )
+        patch.setattr(tarfile, "open", full)
         split = on_machine(tmp_path, "first", drive)
     assert len(split.train) > 30
     assert (
-        f"{split.home.name}-1-seed1.tar could not be kept, and another machine will have to get"
+        f"{split.home.name}-1-seed1.tar could not be kept: No space left on device. Another machine will have to get"
         in capsys.readouterr().out
     )
     gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
