@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings
-from colorlib.sources import files, http, packs, photos, sampling, tar
+from colorlib.sources import http, packs, photos, sampling, tar
 from colorlib.sources.sampling import Taken
 from colorlib.sources.splits import HELD_OUT, PARTS, Photo, Split, check_skipped, in_turn, store, stratified
 
@@ -98,7 +98,10 @@ def _require_space(settings: Settings, home: Path) -> None:
     kept = settings.fraction * sum(archive.bytes * sum(shares.values()) for archive, shares in recipe)
     fetched = sum(archive.bytes for archive, _ in recipe if archive.sha256 and source_of(archive, settings).is_remote)
     on_disk = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())  # of an interrupted run
-    files.require_space(home, round(1.3 * kept + fetched - on_disk), settings.data)
+    needed, free = 1.3 * kept + fetched - on_disk, shutil.disk_usage(settings.data_folder).free
+    if free < needed:
+        sizes = f"{settings.data} needs {needed / 1e9:.2f} GB more, and there are {free / 1e9:.2f} GB free"
+        raise ColorlibError(f"{sizes}. Make room, or choose another `data_folder` or a smaller fraction.")
 
 
 def _make(settings: Settings, made_with: dict, home: Path, progress: bool) -> Split:

@@ -444,8 +444,8 @@ def test_a_disk_that_fails_in_the_middle_leaves_what_was_finished(tmp_path, serv
 def test_a_disk_that_is_really_full_leaves_whole_photos_and_the_rest_comes_when_there_is_room(
     small_disk, tmp_path, server, monkeypatch
 ):
-    monkeypatch.setattr(files, "require_space", lambda *arguments: None)
-    with pytest.raises(ColorlibError, match=r"the disk is full. What was finished is intact"):
+    monkeypatch.setattr(published, "_require_space", lambda *arguments: None)
+    with pytest.raises(ColorlibError, match=r"No space left on device. What was finished is intact"):
         prepare(small_disk, server)
     written = list((small_disk / "places365" / "photos").rglob("*.jpg"))
     assert len(written) > 20
@@ -461,7 +461,7 @@ def test_a_disk_that_is_really_full_leaves_whole_photos_and_the_rest_comes_when_
 
 def test_a_file_in_the_way_of_a_folder(tmp_path, server):
     (tmp_path / "data").write_text("no folder")
-    with pytest.raises(ColorlibError, match="a file is in the way"):
+    with pytest.raises(ColorlibError, match="File exists"):
         prepare(tmp_path / "data", server)
 
 
