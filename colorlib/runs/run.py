@@ -98,9 +98,7 @@ class Run:
         newest = self.newest()
         if not newest or not self.best_epoch:
             self._refuse_missing()
-        if (trained := self._state.identity["model"]) != self.model_name:
-            raise ColorlibError(f"{self.folder} holds a run of {trained}, not of {self.model_name}. Rename it.")
-        model = build(trained, dataclasses.replace(self.settings, weights=self._weights()))
+        model = build(self.model_name, dataclasses.replace(self.settings, weights=self._weights()))
         restore(variables_of(model), newest.best, self.name)
         return model
 
@@ -174,8 +172,6 @@ class Keeper:
         self.run, self.state = run, state
         self.best = newest.best if newest else {}  # the model's variables after the best epoch
         self._copier = Copier(run.copies) if run.copies else None
-        for path in run.folder.glob(".*.part"):  # of a process that was killed as it wrote
-            path.unlink()
         if newest:
             self._store(newest.data, written=newest.path.parent == run.folder)
 

@@ -6,7 +6,7 @@ import filelock
 
 from colorlib import ColorlibError
 from colorlib.settings import DATA_SETS, Settings
-from colorlib.sources import files
+from colorlib.sources import files, folder, published, sample
 from colorlib.sources.splits import PARTS, Photo, Split, describe
 
 __all__ = ["PARTS", "Photo", "Split", "describe", "prepare"]
@@ -20,13 +20,6 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     name, a folder without photos, too many photos that cannot be read, a disk that is too small, and for bytes that
     cannot be had or are not the published ones.
     """
-    from colorlib.sources import folder, published, sample  # here, so that NumPy is loaded for photos alone
-
-    if files.on_drive(settings.data_folder):
-        raise ColorlibError(
-            f"{settings.data_folder} lies on Google Drive, where thousands of single photos take hours to write and to "
-            "read. Choose a folder of the machine's own disk (the setting `data_folder`, COLORLIB_DATA_FOLDER)."
-        )
     source = {"sample": sample, **dict.fromkeys(published.DATA_SETS, published)}.get(settings.data, folder)
     with files.disk_errors(settings.data):
         if settings.data not in DATA_SETS and not Path(settings.data).expanduser().is_dir():
@@ -40,11 +33,10 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
 
 def _locked(settings: Settings):
     """A context that has the data set's home alone: a second process waits, and then finds what the first one made."""
-    with files.disk_errors(settings.data_folder):
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(settings.data_folder / f".{settings.data_name}.lock")
-        try:
-            return lock.acquire(timeout=0)
-        except filelock.Timeout:
-            print(f"{settings.data_name} is being prepared by another program; waiting until it is done.")
-            return lock.acquire()
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(settings.data_folder / f".{settings.data_name}.lock")
+    try:
+        return lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"{settings.data_name} is being prepared by another program; waiting until it is done.")
+        return lock.acquire()

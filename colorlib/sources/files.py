@@ -1,25 +1,17 @@
 """Files written whole or not at all: aside, then put in place.
 
-A disk that is full, read-only or gone becomes one clear sentence, and its free space is asked for beforehand.
+A disk that is full, read-only or gone becomes one clear sentence.
 """
 
 import contextlib
 import errno
+import hashlib
 import os
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from colorlib import ColorlibError
 
-_DISK_ERRORS = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "the disk is full"),
-    errno.EROFS: "the disk is read-only",
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "there is no permission"),
-    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "a file is in the way of a folder"),
-    **dict.fromkeys((errno.ENOTCONN, errno.ESTALE, errno.EIO), "the mount has vanished (was Drive disconnected?)"),
-}
 # Where Colab mounts Google Drive: a mount point without spaces, for drive.mount refuses any other.
 DRIVE = Path("/content/drive")
 VANISHED = (errno.ENOTCONN, errno.ESTALE)  # the whole mount, not one file
@@ -28,8 +20,8 @@ VANISHED = (errno.ENOTCONN, errno.ESTALE)  # the whole mount, not one file
 @contextlib.contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place when the block ends, and is gone when the block fails."""
-    # A name of 255 bytes has no room for more, and threads write several files at a time.
-    part = path.with_name(f".{path.name[-30:]}.{os.getpid()}-{threading.get_ident()}.part")
+    # Of one name, so that what a killed process left is written over; and short, for a name may have 255 bytes.
+    part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
     try:
         yield part
         part.replace(path)
@@ -60,29 +52,14 @@ def put(path: Path, data: bytes) -> None:
             part.write_bytes(data)
 
 
-def require_space(folder: Path, number: int, what: str) -> None:
-    """Raise `ColorlibError` unless the disk of `folder` (which may not exist yet) has room for `number` bytes more."""
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if free < number:
-        raise ColorlibError(
-            f"{what} needs {number / 1e9:.2f} GB more, and {folder} has {free / 1e9:.2f} GB free. Make room, or choose "
-            "another folder (the setting `data_folder`) or a smaller fraction."
-        )
-
-
 @contextlib.contextmanager
 def disk_errors(path: Path | str):
     """A context in which a full disk, a read-only folder or a vanished mount becomes one clear `ColorlibError`."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        raise ColorlibError(
-            f"{path}: {_DISK_ERRORS[error.errno]}. What was finished is intact; set that right and run it again."
-        ) from error
+        told = f"{error.filename or path}: {error.strerror or error}"
+        raise ColorlibError(f"{told}. What was finished is intact; set that right and run it again.") from error
 
 
 def on_drive(folder: Path) -> bool:

@@ -37,17 +37,13 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     home, on_drive = splits.home_of(settings, folder), files.on_drive(folder)
     contents = _contents(folder)
     paths = [path.relative_to(folder).as_posix() for path in contents.photos]
-    states = [path.lstat() for path in contents.photos]  # a link may lead nowhere
-    listing = json.dumps([paths, max(state.st_mtime for state in states)])
+    newest = max(path.lstat().st_mtime for path in contents.photos)  # of a link itself, for it may lead nowhere
+    listing = json.dumps([paths, newest])
     made_with = {"fraction": fraction, "seed": settings.seed, "listing": hashlib.sha256(listing.encode()).hexdigest()}
-    pack = packs.path_of(settings, settings.data_name, fraction) if on_drive else None
-    if pack and pack.exists() and not (home / "split.json").exists():
-        packs.restore(pack, home, progress)
+    pack = packs.path_of(settings, fraction) if on_drive else None
     read_at = home / "photos" if on_drive else folder
-    split = _reusable(home, read_at, made_with, on_drive)
+    split = _reusable(packs.split_in(home, pack, progress), read_at, made_with, on_drive)
     if is_new := split is None:
-        if on_drive:
-            files.require_space(home, round(1.3 * fraction * sum(state.st_size for state in states)), folder.name)
         listed = [Photo(path, 0, "", path.rpartition("/")[0]) for path in paths]
         chosen = splits.stratified(listed, round(fraction * len(listed)), f"{settings.seed}")
         drawn = Split(name, read_at, home, **splits.divide(chosen, settings.seed), made_with=made_with)
@@ -83,21 +79,20 @@ def _contents(folder: Path) -> photos.Found:
     return contents
 
 
-def _reusable(home: Path, read_at: Path, made_with: dict, is_copied: bool) -> Split | None:
-    """The split in `home`, if it was made of these photos with these choices, and all of them are there.
+def _reusable(split: Split | None, read_at: Path, made_with: dict, is_copied: bool) -> Split | None:
+    """The split, if it was made of these photos with these choices, and all of them are there.
 
     is_copied: `read_at` holds copies of our own, which go where photos came, went or changed.
     """
-    split = Split.load(home / "split.json") if (home / "split.json").exists() else None
     if split and (split.folder, split.made_with) != (read_at, made_with):
         are_others = split.made_with.get("listing") != made_with["listing"]
         reason = "photos came, went or changed" if are_others else "for another seed, fraction or folder"
         print(f"The split is made anew: {reason}.")
         if is_copied and are_others:
-            (home / "split.json").unlink()
+            (split.home / "split.json").unlink()
             shutil.rmtree(read_at, ignore_errors=True)
         return None
-    return split if split and all(map(split.is_there, split.photos(*PARTS))) else None
+    return split if split and split.is_whole() else None
 
 
 def _read(drawn: Split, folder: Path, progress: bool) -> Split:

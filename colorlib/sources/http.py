@@ -17,7 +17,6 @@ import urllib3
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
-from colorlib.sources import files
 
 AT_ONCE = 8  # requests to one server at a time, at most
 TIMEOUT = (10, 30)  # seconds to connect, and without a single byte before a connection counts as stalled
@@ -67,13 +66,12 @@ class Source:
             yield chunk
 
     def _ask_disk(self) -> tuple[int, bool]:
-        with files.disk_errors(self.address):
-            if not Path(self.address).is_file():
-                raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
-            return Path(self.address).stat().st_size, True
+        if not Path(self.address).is_file():
+            raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
+        return Path(self.address).stat().st_size, True
 
     def _from_disk(self, start: int, stop: int) -> Iterator[bytes]:
-        with files.disk_errors(self.address), Path(self.address).open("rb") as file:
+        with Path(self.address).open("rb") as file:
             file.seek(start)
             while chunk := file.read(max(0, min(CHUNK, stop - file.tell()))):
                 yield chunk
@@ -132,24 +130,23 @@ class Source:
 def fetch(source: Source, target: Path, sha256: str, progress: bool = True) -> Path:
     """The path of the whole of `source`, with its SHA-256 verified: where it lies on disk, or downloaded as `target`.
 
-    What an interruption left of `target` is gone on with. Raises `ColorlibError` if the disk is full, the bytes are not
-    the published ones, or they cannot be had.
+    What an interruption left of `target` is gone on with. Raises `ColorlibError` if the bytes are not the published
+    ones or cannot be had, OSError if the disk is full.
     """
     path = target if source.is_remote else Path(source.address)
-    with files.disk_errors(target.parent):
-        if source.is_remote:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            bar = tqdm(desc=source.name, total=source.size, unit="B", unit_scale=True, disable=not progress)
-            with path.open("ab") as file, bar:
-                bar.update(file.tell())
-                for chunk in source.chunks(file.tell(), source.size):
-                    bar.update(file.write(chunk))
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest == sha256:
-            return path
-        if source.is_remote:
-            path.unlink()
+    if source.is_remote:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        bar = tqdm(desc=source.name, total=source.size, unit="B", unit_scale=True, disable=not progress)
+        with path.open("ab") as file, bar:
+            bar.update(file.tell())
+            for chunk in source.chunks(file.tell(), source.size):
+                bar.update(file.write(chunk))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest == sha256:
+        return path
+    if source.is_remote:
+        path.unlink()
     what = f"its SHA-256 is {digest}, and {sha256} was published"
     raise ColorlibError(f"{source.address} is damaged: {what}. If it was downloaded, it is deleted. {ADVICE}")
 

@@ -6,17 +6,17 @@ drawn is read from the file, which is deleted when the split is made.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings
-from colorlib.sources import files, http, packs, photos, sampling, tar
+from colorlib.sources import http, packs, photos, sampling, tar
 from colorlib.sources.sampling import Taken
 from colorlib.sources.splits import HELD_OUT, PARTS, Photo, Split, check_skipped, in_turn, store, stratified
 
@@ -62,27 +62,26 @@ DATA_SETS = {
 def prepare(settings: Settings, progress: bool = True) -> Split:
     """The split of a published data set: reused, unpacked from the packed file, or made. See `sources.prepare`.
 
-    What is needed only until then lies in its folder `download`: a rerun after an interruption goes on from there.
+    A split.json that is there decides which photos, and those that are missing are drawn again as it was: it may be
+    another's. What is needed only until then lies in the folder `download`: a rerun after an interruption goes on from
+    there.
     """
-    home = settings.data_folder / settings.data
+    home, file = settings.data_folder / settings.data, f"data/{settings.data}/split.json"
     made_with = {"fraction": settings.fraction, "seed": settings.seed}
-    pack = packs.path_of(settings, settings.data, settings.fraction)
-    if pack and pack.exists() and not (home / "split.json").exists():
-        packs.restore(pack, home, progress)
-    if (home / "split.json").exists():
-        split = Split.load(home / "split.json")
-        if split.made_with != made_with:
-            file = f"data/{settings.data}/split.json"
-            print(f"{file} is used as it is, made with {split.made_with}, not {made_with}. Delete it to draw anew.")
-    else:
+    pack = packs.path_of(settings, settings.fraction)
+    split = packs.split_in(home, pack, progress)
+    if split and split.made_with != made_with:
+        print(f"{file} is used as it is, made with {split.made_with}, not {made_with}. Delete it to draw anew.")
+        settings, made_with, pack = settings.replace(**split.made_with), split.made_with, None
+    if not (split and split.is_whole()):
         _require_space(settings, home)
-        split = _make(settings, made_with, home, progress)
-    if absent := _absent(split):  # a split.json that somebody shared, or photos that the disk lost
-        _complete(split, absent, settings, progress)
+        made = _make(settings, made_with, home, progress)
+        if split and split.checksum != made.checksum:
+            raise ColorlibError(f"{file} names photos that cannot be had. Delete it to draw anew.")
+        split = made
+        split.save()
     shutil.rmtree(home / "download", ignore_errors=True)
-    for path in home.rglob(".*.part"):  # what a killed run was writing
-        path.unlink()
-    if pack and not pack.exists() and split.made_with == made_with:
+    if pack and not pack.exists():
         packs.save(split, pack, progress)
     print(f"{settings.data}: {split.counts()}.")
     return split
@@ -99,11 +98,14 @@ def _require_space(settings: Settings, home: Path) -> None:
     kept = settings.fraction * sum(archive.bytes * sum(shares.values()) for archive, shares in recipe)
     fetched = sum(archive.bytes for archive, _ in recipe if archive.sha256 and source_of(archive, settings).is_remote)
     on_disk = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())  # of an interrupted run
-    files.require_space(home, round(1.3 * kept + fetched - on_disk), settings.data)
+    needed, free = 1.3 * kept + fetched - on_disk, shutil.disk_usage(settings.data_folder).free
+    if free < needed:
+        sizes = f"{settings.data} needs {needed / 1e9:.2f} GB more, and there are {free / 1e9:.2f} GB free"
+        raise ColorlibError(f"{sizes}. Make room, or choose another `data_folder` or a smaller fraction.")
 
 
 def _make(settings: Settings, made_with: dict, home: Path, progress: bool) -> Split:
-    """A new split, its photos written into `home`."""
+    """A new split, not saved yet, its photos written into `home`."""
     parts, skipped = {part: [] for part in PARTS}, []
     for archive, shares in DATA_SETS[settings.data]:
         numbers = {part: round(settings.fraction * share * archive.photos) for part, share in shares.items()}
@@ -116,9 +118,7 @@ def _make(settings: Settings, made_with: dict, home: Path, progress: bool) -> Sp
                 parts[part].append(Photo(*of_file, archive.name, taken.offset, taken.copy))
     check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
     in_order = {part: tuple(sorted(parts[part], key=lambda photo: (photo.label, photo.path))) for part in PARTS}
-    split = Split(settings.data, home / "photos", home, **in_order, skipped=tuple(skipped), made_with=made_with)
-    split.save()
-    return split
+    return Split(settings.data, home / "photos", home, **in_order, skipped=tuple(skipped), made_with=made_with)
 
 
 def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool) -> list[tuple]:
@@ -138,76 +138,50 @@ def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, 
 
 def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool) -> list[tuple]:
     """What is drawn from an archive that comes whole: (`Taken`, class, part) of each photo."""
-    bar = tqdm(desc=f"unpacking {archive.name}", total=sum(numbers.values()), leave=False, disable=not progress)
-    with _whole(archive, settings, home, progress) as opened, bar:
-        members = {member.name: member for member in opened}
-
-        def take(name: str) -> Taken:
-            bar.update()
-            return _keep(home, archive, members[name], opened.extractfile(members[name]).read())
-
-        if settings.data == "food101":
-            lists = {part: json.load(opened.extractfile(f"food-101/meta/{part}.json")) for part in numbers}
-            drawn = _draw_food_101(lists, numbers, f"{settings.seed}")
-            return [(take(name), *drawn[name]) for name in members if name in drawn]
-        classes = _validation_classes(settings)
-        labels = {name: classes.get(Path(name).name, "") for name in members if name.endswith(".jpg")}
-        return _draw_in_turn(labels, numbers, f"{settings.seed}", take)
+    path = http.fetch(source_of(archive, settings), home / "download" / archive.name, archive.sha256, progress)
+    with tarfile.open(path) as opened:
+        drawn = (_draw_food_101 if settings.data == "food101" else _draw_validation)(opened, numbers, settings)
+        members = [member for member in opened if member.name in drawn]
+        taken = []
+        for member in tqdm(members, f"unpacking {archive.name}", leave=False, disable=not progress):
+            photo = _keep(home, archive, member, opened.extractfile(member).read())
+            taken.append((photo, *drawn[member.name]))
+    return taken
 
 
-def _draw_in_turn(labels: dict[str, str], numbers: dict, seed: str, take: Callable[[str], Taken]) -> list[tuple]:
-    """Exactly so many photos for each part, of each class its share; a refused one is replaced by the next drawn.
+def _draw_validation(opened: tarfile.TarFile, numbers: dict, settings: Settings) -> dict[str, tuple[str, str]]:
+    """So many photos of val_256 for each part, of each class its share. Returns name in the archive -> (class, part).
 
-    labels: name -> class of the photos to draw from.
+    The classes lie in an archive of their own, of which about a megabyte is read.
     """
-    drawn, order = [], iter(in_turn(labels, seed))
-    for part, missing in numbers.items():
-        while missing and (name := next(order, None)):
-            drawn.append((take(name), labels[name], part))
-            missing -= not drawn[-1][0].left_out
-    return drawn
+    source, texts = source_of(FILELIST, settings), {}
+    reader = tar.Reader(source)
+    for member in reader.members(0, source.size):
+        if (name := Path(member.name).name) in CLASS_LISTS:
+            texts[name] = reader.read(member.offset_data, member.size)
+    if {name: hashlib.md5(text, usedforsecurity=False).hexdigest() for name, text in texts.items()} != CLASS_LISTS:
+        raise ColorlibError(f"{source.address}: a list of classes is missing or damaged. {http.ADVICE}")
+    categories, listed = (texts[name].decode().split() for name in CLASS_LISTS)
+    label_of = dict(zip(categories[1::2], categories[::2], strict=True))
+    classes = {name: label_of[number].lstrip("/") for name, number in zip(listed[::2], listed[1::2], strict=True)}
+    labels = {name: classes[Path(name).name] for name in opened.getnames() if Path(name).name in classes}
+    order = iter(in_turn(labels, f"{settings.seed}"))
+    return {name: (labels[name], part) for part, number in numbers.items() for name in itertools.islice(order, number)}
 
 
-def _draw_food_101(lists: dict, numbers: dict, seed: str) -> dict[str, tuple[str, str]]:
+def _draw_food_101(opened: tarfile.TarFile, numbers: dict, settings: Settings) -> dict[str, tuple[str, str]]:
     """The published training and test photos, or a fraction of each class; 5 % of those for training validate.
 
-    lists: part -> class -> names. Returns name in the archive -> (class, part).
+    Returns name in the archive -> (class, part).
     """
-    drawn = {}
-    for part, names in lists.items():
-        listed = [Photo(f"food-101/images/{name}.jpg", 0, "", label) for label in names for name in names[label]]
-        drawn[part] = stratified(listed, numbers[part], seed)
+    drawn, seed = {}, f"{settings.seed}"
+    for part, number in numbers.items():
+        names_of = json.load(opened.extractfile(f"food-101/meta/{part}.json"))
+        listed = [Photo(f"food-101/images/{name}.jpg", 0, "", label) for label in names_of for name in names_of[label]]
+        drawn[part] = stratified(listed, number, seed)
     drawn["validation"] = stratified(drawn["train"], round(HELD_OUT * len(drawn["train"])), f"{seed} validation")
     # Validation comes last: its photos are of train, too.
     return {photo.path: (photo.label, part) for part in drawn for photo in drawn[part]}
-
-
-def _validation_classes(settings: Settings) -> dict[str, str]:
-    """File name of each photo of val_256 -> its class, such as "a/abbey": about a megabyte of a larger archive.
-
-    Nothing where that cannot be had: then it is said, and no photo is refused for it.
-    """
-    texts = {}
-    try:
-        source = source_of(FILELIST, settings)
-        reader = tar.Reader(source)
-        for member in reader.members(0, source.size):
-            if (name := Path(member.name).name) in CLASS_LISTS:
-                texts[name] = reader.read(member.offset_data, member.size)
-        if {name: hashlib.md5(text, usedforsecurity=False).hexdigest() for name, text in texts.items()} != CLASS_LISTS:
-            raise ColorlibError(f"{source.address}: a list is missing or damaged.")
-    except ColorlibError as error:
-        print(f"{VAL_256.name}: the photos' classes are not known, and all count as one. {error}")
-        return {}
-    categories, listed = (texts[name].decode().split() for name in CLASS_LISTS)
-    class_of = dict(zip(categories[1::2], categories[::2], strict=True))
-    return {name: class_of[number].lstrip("/") for name, number in zip(listed[::2], listed[1::2], strict=True)}
-
-
-def _whole(archive: Archive, settings: Settings, home: Path, progress: bool) -> tarfile.TarFile:
-    """A whole archive, fetched, verified and opened."""
-    path = http.fetch(source_of(archive, settings), home / "download" / archive.name, archive.sha256, progress)
-    return tarfile.open(path)
 
 
 def _keep(home: Path, archive: Archive, member: tarfile.TarInfo, data: bytes) -> Taken:
@@ -216,30 +190,3 @@ def _keep(home: Path, archive: Archive, member: tarfile.TarInfo, data: bytes) ->
         return Taken.of(member, data, copy=store(home, member.name, data, archive.name))
     except photos.PhotoError as error:
         return Taken.of(member, data, left_out=str(error))
-
-
-def _complete(split: Split, absent: list[Photo], settings: Settings, progress: bool) -> None:
-    """Get the photos of a split that are not on this disk from where it says that they lay."""
-    file = f"data/{settings.data}/split.json"
-    print(f"{settings.data}: {len(absent):,} photos are fetched as split.json says.")
-    files.require_space(split.home, sum(photo.bytes for photo in absent), settings.data)
-
-    def keep(photo: Photo, data: bytes) -> None:
-        if hashlib.sha256(data).hexdigest() == photo.sha256:
-            store(split.home, photo.path, data, file)
-
-    for archive, _ in DATA_SETS[settings.data]:
-        wanted = {photo.path: photo for photo in absent if photo.archive == archive.name}
-        if wanted and archive.sha256:
-            with _whole(archive, settings, split.home, progress) as opened:
-                for member in opened:
-                    if member.name in wanted:
-                        keep(wanted[member.name], opened.extractfile(member).read())
-        elif wanted:
-            sampling.refetch(source_of(archive, settings), [*wanted.values()], keep, progress)
-    if still := _absent(split):
-        raise ColorlibError(f"{len(still)} photos of {file} cannot be had, such as {still[0].path}. {http.ADVICE}")
-
-
-def _absent(split: Split) -> list[Photo]:
-    return [photo for part in PARTS for photo in split.photos(part) if not split.is_there(photo)]

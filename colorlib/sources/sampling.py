@@ -24,7 +24,6 @@ from tqdm.auto import tqdm
 from colorlib import ColorlibError
 from colorlib.sources import files, http, tar
 
-NEAR = 16 << 10  # bytes between two photos that are read rather than asked around
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
 
@@ -84,27 +83,6 @@ def sample(
     if missing:
         raise ColorlibError(f"{source.name} has {number - missing:,} photos that can be read, not {number:,}.")
     return sorted(itertools.chain(*taken), key=lambda photo: photo.offset)
-
-
-def refetch(source: http.Source, wanted: list, keep: Callable, progress: bool = True) -> None:
-    """Read photos whose place is known (each with bytes and offset) by few ranges.
-
-    keep: called with (photo, content) of each, from several threads.
-    """
-    stretches = []
-    for photo in sorted(wanted, key=lambda photo: photo.offset):
-        last = stretches[-1][-1] if stretches else photo
-        if not stretches or photo.offset > last.offset + last.bytes + NEAR or len(stretches[-1]) == 2 * TOGETHER:
-            stretches.append([])
-        stretches[-1].append(photo)
-
-    def read(stretch: list) -> None:
-        first = stretch[0].offset
-        data = source.read(first, stretch[-1].offset + stretch[-1].bytes)
-        for photo in stretch:
-            keep(photo, data[photo.offset - first :][: photo.bytes])
-
-    _in_parallel(source, read, stretches, progress)
 
 
 def find_classes(source: http.Source, total: int, progress: bool = True) -> tuple[list[Extent], list[int]]:

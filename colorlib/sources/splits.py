@@ -10,7 +10,7 @@ from pathlib import Path
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings, check_choice
-from colorlib.sources import files, tar
+from colorlib.sources import files, photos, tar
 from colorlib.sources.sampling import largest_remainder
 
 PARTS = ("train", "validation", "test")
@@ -74,6 +74,10 @@ class Split:
             return (self.folder / photo.path).stat().st_size == photo.bytes and self.path_of(photo).exists()
         except OSError:
             return False
+
+    def is_whole(self) -> bool:
+        """Whether all of its photos are on the disk."""
+        return all(map(self.is_there, self.photos(*PARTS)))
 
     @property
     def checksum(self) -> str:
@@ -147,8 +151,6 @@ def plain_copy(home: Path, folder: Path, name: str, data: bytes) -> str:
     A path that is no UTF-8 is none that TensorFlow could open, so that such a photo gets a copy, too. Copies are named
     by a hash of the photo's name: short, ASCII, and nowhere else. Raises `photos.PhotoError` if the bytes are no photo.
     """
-    from colorlib.sources import photos  # here, so that NumPy is loaded for photos alone
-
     if photos.is_plain(data) and photos.shown(folder / name) == str(folder / name):
         return ""
     file = io.BytesIO()
@@ -172,7 +174,7 @@ def store(home: Path, name: str, data: bytes, archive: str) -> str:
 def check_skipped(name: str, skipped: Sequence[tuple[str, str]], total: int) -> None:
     """Raise `ColorlibError` if more than a tenth of the photos could not be read."""
     if len(skipped) > SKIPPED_AT_MOST * total:
-        named = "; ".join(f"{_printable(path)}: {reason}" for path, reason in skipped[:5])
+        named = "; ".join(f"{photos.shown(path)}: {reason}" for path, reason in skipped[:5])
         raise ColorlibError(
             f"{len(skipped):,} of the {total:,} photos of {name} cannot be read, more than a tenth. Repair or remove "
             f"them. The first: {named}."
@@ -203,7 +205,7 @@ def divide(candidates: list[Photo], seed: int) -> dict[str, tuple[Photo, ...]]:
         below = photo.path.split("/")[shared:-1]
         part = PART_OF_FOLDER.get("".join(below[:1]).lower()) if named else "train"
         if part:
-            label = _printable("/".join(below[1:] if named else below))
+            label = photos.shown("/".join(below[1:] if named else below))
             parts[part].append(dataclasses.replace(photo, label=label))
     number = max(1, round(HELD_OUT * len(parts["train"])))
     for part in [part for part in PARTS if not parts[part]]:
@@ -236,7 +238,3 @@ def in_turn(labels: dict[str, str], seed: str) -> list[str]:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="surrogateescape").decode(errors="replace")

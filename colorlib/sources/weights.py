@@ -7,7 +7,6 @@ a path      of a file, or of a folder with one file a backbone, <backbone>.npz o
 """
 
 import dataclasses
-import functools
 import hashlib
 import os
 from pathlib import Path
@@ -16,10 +15,6 @@ from colorlib import ColorlibError
 from colorlib.settings import ROOT
 
 BOX = ROOT / "data" / "weights"
-BOX_SHA256 = {
-    "vgg16": "5794d9745e2b3bbc70790c37460e88cdb02d88ee326c12aa39ad07bfee4fbb25",
-    "efficientnetlite0": "768577765fe77f8cdf4d191215647531be9e7ea00e21cc63ae0ff7b00d902c64",
-}
 _KERAS = "https://storage.googleapis.com/"
 _EFFICIENTNET_MD5 = """
 50bc09e76180e00e4465e1a485ddc09d 74c4e6b3e1f6a1eea24c589628592432 111f8e2ac8aa800a7a99e3239f7bfb39
@@ -50,60 +45,29 @@ class Weights:
 def resolve(name: str, backbone: str) -> Weights:
     """The weights of a backbone by the setting `weights`.
 
-    Raises `ColorlibError`: the box has none for this backbone, or its file is not the one that belongs to the project;
-    a download fails; a file or folder is not there.
+    Raises `ColorlibError`: the box or a folder has none for this backbone; a download fails; a file is not there.
     """
     if name == "none":
         return Weights(None, "")
-    if name == "box":
-        path = _boxed(backbone)
-    elif name == "imagenet":
+    if name == "imagenet":
         path = _downloaded(backbone)
     else:
-        path = _given(Path(name).expanduser(), backbone)
-    return Weights(path, sha256_of(path))
-
-
-def sha256_of(path: Path) -> str:
-    """A file's SHA-256, read once as long as it does not change."""
-    state = path.stat()
-    return _sha256(path, state.st_size, state.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=32)
-def _sha256(path, size, time):
+        path = _given(BOX if name == "box" else Path(name).expanduser(), backbone)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _boxed(backbone):
-    if backbone not in BOX_SHA256:
-        raise ColorlibError(
-            f"No weights for {backbone} come with the project, only for {' and '.join(BOX_SHA256)}. Take one of those "
-            "backbones, or weights=imagenet (COLORLIB_WEIGHTS, --weights), which Keras downloads."
-        )
-    path = BOX / f"{backbone}.npz"
-    if not path.is_file() or sha256_of(path) != BOX_SHA256[backbone]:
-        what = "is not the file that belongs to this version of the project" if path.is_file() else "is missing"
-        raise ColorlibError(
-            f"data/weights/{path.name} {what}. Bring it back: git checkout data/weights, or clone the project again."
-        )
-    return path
+        return Weights(path, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _given(path, backbone):
     if path.is_dir():
         names = [f"{backbone}{ending}" for ending in (".npz", ".h5", ".weights.h5")]
-        inside = next((path / name for name in names if (path / name).is_file()), None)
-        if inside is None:
-            raise ColorlibError(f"The folder of weights {path} has no file for {backbone}: {' or '.join(names)}.")
-        return inside
-    if not path.is_file():
-        raise ColorlibError(
-            f"There are no weights {str(path)!r}. Valid: box (comes with the project), imagenet (downloaded by Keras), "
-            "none (random), the path of a file, or of a folder with one file a backbone."
-        )
-    return path
+        path = next((path / name for name in names if (path / name).is_file()), path)
+    if path.is_file():
+        return path
+    raise ColorlibError(
+        f"There are no weights of {backbone} in {path}. Valid: box (comes with the project, for VGG-16 and "
+        "EfficientNet-Lite0), imagenet (downloaded by Keras), none (random), the path of a file, or of a folder with "
+        f"one file a backbone, such as {backbone}.npz or {backbone}.h5."
+    )
 
 
 def _downloaded(backbone) -> Path:
@@ -120,8 +84,7 @@ def _downloaded(backbone) -> Path:
     except Exception as error:  # Keras raises plain Exception where a download fails, and ValueError or OSError else
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ColorlibError(
-            f"The ImageNet weights of {backbone} could not be had: {reason}. Keras looks for {place} and "
-            "downloads it when it is not there, or not whole. Connect to the network and try again, or bring the "
-            "file there from another machine. Weights that come with the project: weights=box. To go on with random "
-            "weights, which learn far less: weights=none (COLORLIB_WEIGHTS=none)."
+            f"The ImageNet weights of {backbone} could not be had: {reason}. Keras looks for {place}: try again, "
+            "or bring the file there from another machine. Weights that come with the project: --weights box "
+            "(COLORLIB_WEIGHTS=box); random weights, which learn far less: --weights none."
         ) from error

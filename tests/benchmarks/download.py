@@ -77,17 +77,12 @@ def places365(folder):
         before = time.perf_counter()
         read = sum(map(len, whole.chunks(0, GIGABYTE)))
         of_whole = (time.perf_counter() - before) * whole.size / read
-        again = http.Source(url + published.TRAIN_256.name)
-        known = {photo.path: photo for photo in split.train}
-        sampling.refetch(again, split.train, lambda photo, data: known.pop(photo.path), progress=False)
     archive = made_up.Places365()
     shares = {label: 0.03 * count for label, count in zip(archive.labels, archive.counts, strict=True)}
     counts = Counter(photo.label for photo in split.train)
     figure("places365: photos kept", len(split.train), exactly=54_104)
-    figure("places365: photos not fetched by the shared split.json", len(known), exactly=0)
     kept = sum(photo.bytes for photo in split.train)
     figure("places365: bytes sent / bytes kept", sent / kept, at_most=1.5)
-    figure("places365: bytes read / bytes kept from a shared split.json", again.bytes_read / kept, at_most=1.5)
     figure("places365: requests at a time", at_once, at_most=8)
     figure("places365: photos off a class's share", max(abs(counts[k] - v) for k, v in shares.items()), at_most=1)
     figure("places365: megabytes of split.json", (split.home / "split.json").stat().st_size / 1e6)

@@ -315,6 +315,8 @@ def test_photos_go_to_the_machine_s_own_disk_and_one_packed_file_to_drive(on_col
 
     contents, recipes = made_up.published_sets()
     monkeypatch.setattr(published, "DATA_SETS", recipes)
+    for name, value in made_up.small_lists(contents[published.FILELIST.name]).items():
+        monkeypatch.setattr(published, name, value)
     drive = on_colab.mount_point / "MyDrive"
     monkeypatch.setenv("COLORLIB_DATA_FOLDER", str(drive / "colorization-course" / "data"))
     with Server(contents) as server:

@@ -1,7 +1,6 @@
 """A sample by byte ranges: exact, fair, the same from the same seed, and it goes on where it stopped."""
 
 import contextlib
-import dataclasses
 import io
 import itertools
 import random
@@ -239,41 +238,6 @@ def test_a_finished_sample_needs_no_more_photos(tmp_path):
 def test_too_few_photos_are_an_error(tmp_path):
     with pytest.raises(ColorlibError, match=r"a\.tar has 2,\d\d\d photos that can be read, not 5,000"):
         sample(tmp_path, 5000, total=6000)
-
-
-@dataclasses.dataclass
-class Known:
-    path: str
-    bytes: int
-    sha256: str
-    offset: int
-
-
-def known(taken):
-    return [Known(photo.name, photo.size, photo.sha256, photo.offset) for photo in taken]
-
-
-@pytest.mark.parametrize("fault", [None, FAULTS["cuts"]])
-def test_photos_of_known_places_are_fetched_by_few_ranges(tmp_path, fault):
-    wanted, came = known(sample(tmp_path, 200)[0]), {}
-    with Server({"a.tar": ARCHIVE}, fault=fault) as server:
-        source = http.Source(server.url + "a.tar", len(ARCHIVE))
-        sampling.refetch(source, wanted, lambda photo, data: came.update({photo.path: data}), progress=False)
-    assert came == {photo.path: FILES[photo.path] for photo in wanted}
-    if fault is None:
-        ends = [(photo.offset, photo.offset + photo.bytes) for photo in wanted]
-        gaps = sum(after[0] - before[1] > sampling.NEAR for before, after in itertools.pairwise(ends))
-        assert len(server.log) == 1 + 1 + gaps  # for the size, and one for each stretch of neighbors
-        assert server.sent < 1.6 * sum(photo.bytes for photo in wanted)
-
-
-def test_all_photos_of_an_archive_do_not_come_in_one_piece(tmp_path):
-    wanted, came = known(sample(tmp_path, TOTAL)[0]), {}
-    with Server({"a.tar": ARCHIVE}) as server:
-        source = http.Source(server.url + "a.tar", len(ARCHIVE))
-        sampling.refetch(source, wanted, lambda photo, data: came.update({photo.path: data}), progress=False)
-        assert max(stop - start for _, start, stop in server.log) < len(ARCHIVE) / 10
-    assert came == FILES
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 100, 12_345])
