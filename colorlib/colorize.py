@@ -27,8 +27,8 @@ from colorlib.sources import files, photos
 
 BOX = ROOT / "data" / "weights" / "colorizer.npz"
 # How a distribution becomes colors where nothing is said: chosen on validation photos, by tests/benchmarks/vivid.py.
-VIVIDNESS, LAMBDA, TEMPERATURE = 0.6, 0.1, 1.0
-LOOK = 256  # pixels: the longer side of what a model of any size sees, chosen likewise
+VIVIDNESS, LAMBDA, TEMPERATURE = 0.8, 0.0, 0.6
+LOOK = 128  # pixels: the longer side of what a model of any size sees, chosen likewise
 AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time
 HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256

@@ -232,7 +232,7 @@ def _checked(name, answer, truth):
 
 
 def answer_of(model: keras.Model, **choices):
-    """The answer of a colorizer. Photos of another size than the model's are scaled for it, and its ab back.
+    """The answer of a colorizer. Photos of another size than what it sees are scaled for it, and its ab back.
 
     choices: how a distribution becomes colors, see `colorize.coloring`.
     """
@@ -244,7 +244,7 @@ def answer_of(model: keras.Model, **choices):
         return to_colors(model(L, training=False))
 
     def answer(L, ab):  # TensorFlow gives back what has the wanted size already
-        wanted = size if size[0] else [-(-side // 32) * 32 for side in L.shape[1:3]]
+        wanted = size if size[0] else (colorize.LOOK, colorize.LOOK)
         return tf.image.resize(forward(tf.image.resize(L, wanted, antialias=True)), L.shape[1:3])
 
     return answer
