@@ -184,3 +184,30 @@ def test_a_failing_cell_stops_the_series_and_is_named(two_notebooks, capsys):
     assert re.search(r"01_good +done, after 0:00:\d\d\n +02_bad +$", printed)
     copy = nbformat.read(two_notebooks.results_folder / "notebooks" / "01_good.ipynb", as_version=4)
     assert copy.cells[1].outputs[0].text == "32\n"
+
+
+# What a recap says when its run has come out the other way: notebook -> the names that it needs.
+CONTRARY = {
+    "09": {
+        "nats": {"small": 4.0, "prior alone": 3.5, "the box": 4.5},
+        "cost_of": {0: (0.03, 0.5), 1: (0.02, 0.9)},
+        "gray": (0.01, 0.0),
+        "part": 0.2,
+        "apart": {"sky": 9.0, "skin": 1.0},
+        "cheapest": 0.4,
+        "reason": "these photos are more vivid",
+        "ratio": {"animal": 1.2, "plant": 0.5},
+    },
+}
+
+
+@pytest.mark.parametrize("number", CONTRARY)
+def test_a_recap_says_what_did_not_hold_in_its_run(number, capsys):
+    (path,) = FOLDER.glob(f"{number}*.py")
+    cells = jupytext.read(path).cells
+    begin = next(i for i, cell in enumerate(cells) if "## What we saw" in cell.source)
+    exec(next(cell.source for cell in cells[begin:] if cell.cell_type == "code"), dict(CONTRARY[number]))
+    said = capsys.readouterr().out
+    for words in ("no more than the prior", "does not know more", "no less than all gray", "does not know when"):
+        assert words in said
+    assert "at vividness 0.4" in said and "mean does not beat: animal." in said
