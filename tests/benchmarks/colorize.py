@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
 SIZES = {"small": (256, 256), "large": (4000, 3000), "huge": (8000, 6000)}
 
@@ -45,7 +46,10 @@ def measure(kind, count, backbone):
     peak in MB."""
     from colorlib import colorize, models, settings
 
-    model = models.build_colorizer(backbone, weights=None, image_size=224, seed=0)
+    if backbone == "box":
+        model = colorize.box()
+    else:
+        model = models.build_colorizer(backbone, weights=None, image_size=224, seed=0)
     predicting, everything = [], []
     colorize.model_of = lambda settings, run="": model
     colorize.predict, colorize._carry_out = (
@@ -74,6 +78,20 @@ def run(colorize, settings, photos, out):
     assert report.exit_status == 0, report
 
 
+def cold_start(rounds=3):
+    """The seconds of the command that colorizes one photo with the box, over those of importing TensorFlow and Keras."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_photos(Path(folder), SIZES["small"], 1)
+        command = ["-m", "colorlib", "colorize", f"{folder}/000.jpg", "--out", f"{folder}/out", "--overwrite"]
+        seconds = {"import": [], "colorize": []}
+        for _ in range(rounds):
+            for name, arguments in (("import", ["-c", "import tensorflow, keras"]), ("colorize", command)):
+                begin = time.perf_counter()
+                subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=ROOT)
+                seconds[name].append(time.perf_counter() - begin)
+    return min(seconds["colorize"]) / min(seconds["import"])
+
+
 def measured(*arguments):
     command = [sys.executable, __file__, *map(str, arguments)]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
@@ -92,6 +110,11 @@ if __name__ == "__main__":
             small = measured("small", 96, backbone)
             tell(f"photos a second at 256x256, {backbone}", 96 / small["seconds"])
             tell(f"share of the forward pass at 256x256, {backbone}", small["share"], at_least=0.7)
+        box = measured("small", 96, "box")
+        beside = 1000 * box["seconds"] * (1 - box["share"]) / 96
+        tell("ms a photo of 256x256 beside the forward pass, the box", beside, at_most=6)
+        tell("MB for one photo of 48 megapixels, the box", measured("huge", 1, "box")["peak"], at_most=2000)
+        tell("one photo, cold, over importing TensorFlow and Keras, the box", cold_start(), at_most=1.7)
         large = measured("large", 4, "mobilenet")
         tell("photos a second at 12 megapixels, mobilenet", 4 / large["seconds"])
         tell("share of the forward pass at 12 megapixels, mobilenet", large["share"])
