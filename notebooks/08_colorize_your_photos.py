@@ -52,8 +52,8 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # - `upload`: from your own computer, one or several;
 # - an address that begins with `https://`;
 # - a path, such as `/content/drive/MyDrive/grandmother.jpg`, or that of a whole folder;
-# - nothing: three examples. The first is black-and-white (scikit-image's `camera`, by Lav Varshney, CC0). The two others
-#   are in color, and the model sees their lightness alone.
+# - nothing: three examples. The first is black-and-white (scikit-image's `camera`, by Lav Varshney, CC0). The two
+#   others are in color, and the model sees their lightness alone.
 
 # %% cellView="form"
 # @title Choose a photo

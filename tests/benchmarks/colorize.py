@@ -79,7 +79,7 @@ def run(colorize, settings, photos, out):
 
 
 def cold_start(rounds=3):
-    """The seconds of the command that colorizes one photo with the box, over those of importing TensorFlow and Keras."""
+    """The seconds of the command that colorizes one photo, by the box, over those of importing TensorFlow and Keras."""
     with tempfile.TemporaryDirectory() as folder:
         make_photos(Path(folder), SIZES["small"], 1)
         command = ["-m", "colorlib", "colorize", f"{folder}/000.jpg", "--out", f"{folder}/out", "--overwrite"]
