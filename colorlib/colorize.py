@@ -26,8 +26,9 @@ from colorlib.settings import MODELS, ROOT
 from colorlib.sources import files, photos
 
 BOX = ROOT / "data" / "weights" / "colorizer.npz"
-# How a distribution becomes colors where nothing is said: chosen on validation photos, by tests/benchmarks/vivid.py.
-VIVIDNESS, LAMBDA, TEMPERATURE = 0.8, 0.0, 0.6
+# How a distribution becomes colors where nothing is said: see `choose` of tests/benchmarks/vivid.py. A λ of 0 would
+# trust the counts of colors that hardly occur, which few photos do not have.
+VIVIDNESS, LAMBDA, TEMPERATURE = 0.5, 0.02, 1.0
 LOOK = 128  # pixels: the longer side of what a model of any size sees, chosen likewise
 AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time

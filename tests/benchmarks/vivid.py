@@ -30,6 +30,7 @@ BASE = {
     "data_folder": learning.WORK / "data",
 }
 SHIPPED = {"epochs": 7}
+COLORFUL = (0.7, 0.0, 0.8)  # vividness, λ, temperature: what `choose` found
 LEVERS = {
     "base": {},
     "whole photos, no windows": {"crop": 1.0},
@@ -122,8 +123,8 @@ def colorfulness(logits, L, ab, counts, choices, every: int = 4) -> float:
 def choose(name: str = "vivid") -> None:
     """Vividness, λ and temperature, on the validation photos, by two rules.
 
-    What a user gets has the highest sum of AuC, where each pixel counts alike, and rebalanced AuC, where each color
-    does. As colorful as the truth: the highest rebalanced AuC with a colorfulness within 5 % of the truth's.
+    What a user gets has, at λ = 0.02 and T = 1, the highest sum of AuC, where each pixel counts alike, and rebalanced
+    AuC, where each color does. As colorful as the truth: the highest rebalanced AuC with a colorfulness within 5 % of the truth's.
     """
     split = learning.made_split(44_000, ARCHIVES)
     run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
@@ -133,7 +134,8 @@ def choose(name: str = "vivid") -> None:
         figures = measured(logits, ab, counts, *choices)
         found[choices] = figures | {"colorfulness": colorfulness(logits, L, ab, counts, choices)}
         tell("AuC and rebalanced AuC", figures["auc"] + figures["rebalanced_auc"], choices=choices, **found[choices])
-    for_users = max(found, key=lambda choices: found[choices]["auc"] + found[choices]["rebalanced_auc"])
+    for_users = [choices for choices in found if choices[1:] == (0.02, 1.0)]
+    for_users = max(for_users, key=lambda choices: found[choices]["auc"] + found[choices]["rebalanced_auc"])
     colorful = [choices for choices, figures in found.items() if abs(figures["colorfulness"] - 1) <= 0.05]
     colorful = max(colorful, key=lambda choices: found[choices]["rebalanced_auc"])
     tell("for users: vividness", for_users[0], choices=for_users, **found[for_users])
@@ -146,11 +148,13 @@ def score(name: str = "vivid") -> None:
     run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
     chosen = settings.load("paper", image_size=128, batch_size=50, data_folder=learning.WORK / "data")
     full, box = of_any_size(run), colorize.box()
+    colorful = dict(zip(("vividness", "lambda_", "temperature"), COLORFUL, strict=True))
     answers = {
         "mean": evaluation.answer_of(full, vividness=0.0),
         "mean, 8 bits": evaluation.answer_of(box, vividness=0.0),
-        "as it is shown": evaluation.answer_of(full),
-        "as it is shown, 8 bits": evaluation.answer_of(box),
+        "for users, 8 bits": evaluation.answer_of(box),
+        "as colorful as the truth": evaluation.answer_of(full, **colorful),
+        "as colorful as the truth, 8 bits": evaluation.answer_of(box, **colorful),
     }
     for name, part in (("miniplaces-val", split), ("photos256", photos256())):
         size = 128 if name == "miniplaces-val" else 256
@@ -159,11 +163,11 @@ def score(name: str = "vivid") -> None:
         )
         print(f"{name}:\n{evaluation.scores_table(scores)}", file=sys.stderr)
         if name == "miniplaces-val":
-            mse, shown = scores.value("mean", "mse"), "as it is shown"
+            mse, shown = scores.value("mean", "mse"), "as colorful as the truth"
             tell("mean: MSE on miniplaces-val", mse, at_most=0.0082)
             tell("mean: AuC on miniplaces-val", scores.value("mean", "auc"), at_least=91.8)
-            tell("as shown: rebalanced AuC", scores.value(shown, "rebalanced_auc"), at_least=69.0)
-            tell("as shown: MSE", scores.value(shown, "mse"), at_most=0.0130)
+            tell("as colorful as the truth: rebalanced AuC", scores.value(shown, "rebalanced_auc"), at_least=69.0)
+            tell("as colorful as the truth: MSE", scores.value(shown, "mse"), at_most=0.0130)
             tell("MSE of 8 bits over full precision", scores.value("mean, 8 bits", "mse") / mse, at_most=1.005)
     calibration(*logits_of(run, split, "test"))
 
