@@ -124,7 +124,8 @@ def choose(name: str = "vivid") -> None:
     """Vividness, λ and temperature, on the validation photos, by two rules.
 
     What a user gets has, at λ = 0.02 and T = 1, the highest sum of AuC, where each pixel counts alike, and rebalanced
-    AuC, where each color does. As colorful as the truth: the highest rebalanced AuC with a colorfulness within 5 % of the truth's.
+    AuC, where each color does. As colorful as the truth: the highest rebalanced AuC with a colorfulness within 5 % of
+    the truth's.
     """
     split = learning.made_split(44_000, ARCHIVES)
     run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
