@@ -343,7 +343,8 @@ def test_updates_of_the_backbone_are_scaled(photos, rate):
     assert bool(inside) == (rate > 0)
     for old, gradient, variable in zip(before, gradients, network.trainable_variables, strict=True):
         expected = -np.sign(gradient) * chosen.learning_rate * (rate if id(variable) in inside else 1)
-        np.testing.assert_allclose(variable - old, expected, rtol=4e-3, atol=1e-6)  # of the small ones, epsilon takes 0.3 %
+        # Of the small gradients' steps, Adam's epsilon takes 0.3 %.
+        np.testing.assert_allclose(variable - old, expected, rtol=4e-3, atol=1e-6)
 
 
 def test_a_backbone_that_is_trained_on_is_warmed_up(photos):
