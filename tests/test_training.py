@@ -317,6 +317,13 @@ def test_vivid_begins_with_the_prior_and_changes_the_kernels_of_its_backbone(who
     assert changed - inside >= {"head/kernel", "head/bias", "rung3_conv/kernel"}
 
 
+def test_vivid_learns(photos, tmp_path):
+    changes = {"epochs": 6, "patience": 6, "learning_rate": 1e-2, "dropout": 0.0, "crop": 1.0, "backbone_rate": 0.3}
+    run = train("vivid", photos.settings.replace(results_folder=tmp_path, **changes), photos)
+    seen = [row["loss"] for row in run.history]
+    assert seen[-1] < seen[0] - 0.05 and seen == sorted(seen, reverse=True)
+
+
 def test_the_head_carries_how_often_colors_occur_in_the_training_photos(photos, whole):
     expected = dict.fromkeys(map(tuple, lab.NODES.tolist()), 0)
     for path in photos.split.paths("train"):

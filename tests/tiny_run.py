@@ -26,7 +26,8 @@ def make_split(folder, train=18, validation=6, seed=0):
     for number in range(train + validation):
         corners = generator.integers(0, 256, (3, 3, 3), np.uint8)
         path = home / f"{number:03}.png"
-        Image.fromarray(corners).resize((32, 32), Image.Resampling.BILINEAR).save(path)
+        if not path.exists():  # another process may be training on it
+            Image.fromarray(corners).resize((32, 32), Image.Resampling.BILINEAR).save(path)
         data = path.read_bytes()
         photos.append(sources.Photo(path.name, len(data), hashlib.sha256(data).hexdigest(), ""))
     return sources.Split("tiny", home, home, tuple(photos[:train]), tuple(photos[train:]), ())
