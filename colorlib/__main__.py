@@ -100,9 +100,8 @@ def _evaluate(options, chosen: settings.Settings) -> None:
 def _colorize(options, chosen: settings.Settings) -> int:
     """Colorize photos, or whole folders of them, with a trained model."""
     asked = (options.photos, options.out, chosen, options.run, options.strength, options.overwrite)
-    asked_of_it = {"vividness": options.vividness, "lambda_": options.lambda_of_answer}
-    asked_of_it["temperature"] = options.temperature
-    choices = {name: value for name, value in asked_of_it.items() if value is not None}
+    flags = {"vividness": options.vividness, "lambda_": options.lambda_of_answer, "temperature": options.temperature}
+    choices = {name: value for name, value in flags.items() if value is not None}
     return _import("colorize").colorize_files(*asked, **choices).exit_status
 
 

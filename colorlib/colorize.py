@@ -36,11 +36,12 @@ HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
 FEW_PHOTOS = 1000  # a model that has learned from fewer is told so
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
 BELOW, ABOVE = -1e-4, 1 + 1e-3
-NOTEBOOKS = dict(
-    zip(
-        MODELS, ("04_train_baseline", "05_train_rebalanced", "06_train_efficientnet", "09_beyond_the_mean"), strict=True
-    )
-)
+NOTEBOOKS = {
+    "baseline": "04_train_baseline",
+    "rebalanced": "05_train_rebalanced",
+    "efficientnet": "06_train_efficientnet",
+    "vivid": "09_beyond_the_mean",
+}
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 NO_MEMORY = f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"
 

@@ -87,13 +87,13 @@ def soft_target(ab, stride: int):
 
 
 def _along_both(ab):
-    """Each color's shares of the grid's lines, along a and along b: two (..., SIDE)."""
+    """Each color's shares of the grid's lines, along a and along b: two (..., 22)."""
     ab = ops.cast(ab, "float32") * (lab.AB_SCALE / lab.NODE_STEP)
     return [ops.relu(1.0 - ops.abs(ab[..., i, None] - _LINES)) for i in (0, 1)]
 
 
 def _of_nodes(grid):
-    """Of the whole grid, (..., SIDE, SIDE), the nodes, (..., n)."""
+    """Of the whole grid, (..., 22, 22), the nodes, (..., n)."""
     return ops.take(ops.reshape(grid, (*ops.shape(grid)[:-2], len(_LINES) ** 2)), _PLACES, axis=-1)
 
 
@@ -118,7 +118,7 @@ def color_of(logits, v=None, gamma: float = 0.0, temperature: float = 1.0):
     """The color that is best under Eq. 1, under Eq. 2 or in between, of a distribution of colors.
 
     logits: (..., n), of the nodes. Each node weighs softmax(logits / temperature) · v^gamma, and the color is their
-    mean, ab / 128, float32 (..., 2). v: (n,), the weights of Eq. 3, as `Prior.weight_of(lab.NODES / 128)` gives them.
+    mean, ab / 128, float32 (..., 2). v: (n,), the weights of Eq. 3, as `prior.node_weights` gives them.
     gamma: 0 is the mean, Eq. 1's answer; 1 is Eq. 2's: Σ p v c / Σ p v is where the derivative of Σ p v ‖c - x‖² is 0.
     Raises `ColorlibError` for a gamma outside [0, 1], a temperature outside [0.1, 2], and a gamma without v.
     """

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from colorlib import ColorlibError, batches, lab, losses, runs, sources
+from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
 from colorlib.runs.checkpoint import State, shown
 from colorlib.runs.identity import identity_of
@@ -25,7 +25,6 @@ from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variab
 from colorlib.settings import MODELS, Settings, check_choice
 
 WARM_UP_STEPS = 100  # of a backbone that is trained on: at first the ladder above it is random
-COUNTED_EVERY = 2  # pixel of every second row tells how often a color occurs
 TIMED_STEPS = 20  # after which the time that is left is told
 
 
@@ -95,7 +94,7 @@ def _train(run, settings, split, prior, loss, progress):
             network.optimizer.build(network.trainable_variables)
         metrics = [network.metrics[0], *metrics]  # the first is the loss
         if run.model_name == "vivid" and newest is None:
-            counts, head = _counts_of_nodes(split, progress), network.get_layer("head")
+            counts, head = prior_module.node_counts(split.paths("train"), progress), network.get_layer("head")
             head.counts.assign(counts)
             head.bias.assign(np.log((counts + 1) / (counts + 1).sum()))  # so that it begins with the prior
         bookkeeper = _Bookkeeper(keeper, split, settings, network, metrics, newest and newest.arrays, progress)
@@ -116,14 +115,6 @@ def _train(run, settings, split, prior, loss, progress):
                 )
         bookkeeper.finish()
     keeper.close()
-
-
-def _counts_of_nodes(split, progress):
-    """How often each of `lab.NODES` occurs in the training photos, (n,). Raises `ColorlibError` where all are gray."""
-    counts = prior_module.count(split.paths("train"), lab.NODE_STEP, every=COUNTED_EVERY, progress=progress)
-    prior = prior_module.Prior(counts, lab.NODE_STEP, sigma=0.0, lambda_=0.0, split_checksum=split.checksum)
-    a, b = prior_module.bins_of(lab.NODES, lab.NODE_STEP).T
-    return prior.counts[a, b]
 
 
 class _Adam(keras.optimizers.Adam):

@@ -213,23 +213,26 @@ class Keeper:
         files.write_whole(self.run.folder / "settings.json", json.dumps(about, indent=1).encode())
 
 
+def architecture(model_name: str, settings: Settings) -> dict:
+    """What one of `MODELS` is whatever the size of its photos and its weights: arguments of `build_colorizer`."""
+    arguments = {"backbone": settings.backbone_of(model_name), **FORMS[settings.form]}
+    return arguments | ({"head": "distribution", "head_stride": 4} if model_name == "vivid" else {})
+
+
 def build(model_name: str, settings: Settings) -> keras.Model:
     """The model that one of `MODELS` trains, not yet trained, under the settings' dtype policy."""
     backbone = settings.backbone_of(model_name)
-    form, is_vivid = FORMS[settings.form], model_name == "vivid"
-    trained_backbone = is_vivid and settings.backbone_rate > 0
+    trained_backbone = model_name == "vivid" and settings.backbone_rate > 0
     half = settings.form != "paper" and not trained_backbone
     with models.dtype_policy(settings.dtype):
         return models.build_colorizer(
-            backbone,
+            **architecture(model_name, settings),
             weights=weights.resolve(settings.weights, backbone).path,
             image_size=settings.image_size,
             dropout=settings.dropout if model_name in ("efficientnet", "vivid") else 0.0,
             backbone_dtype=models.half_precision(backbone) if half else None,
             seed=settings.seed,
-            head="distribution" if is_vivid else "ab",
             trained_backbone=trained_backbone,
-            **form | ({"head_stride": 4} if is_vivid else {}),
         )
 
 

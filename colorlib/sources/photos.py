@@ -308,14 +308,14 @@ def _refuse_missing_rows(image: Image.Image, source, ratio: int) -> None:
     """
     corner = np.array(image.getpixel((image.width - 1, image.height - 1)))
     is_jpeg = image.format in ("JPEG", "MPO")
-    scans = _scans(_bytes(source)) if is_jpeg else 0
+    data = _bytes(source) if is_jpeg or (image.format == "PNG" and not corner.any()) else b""
+    scans = _scans(data) if is_jpeg else 0
     if is_jpeg and not scans:
         raise PhotoError("cut short: the last details of the picture are missing")
     if image.format == "PNG" and not corner.any():
-        again = Image.open(io.BytesIO(_bytes(source)))
+        again = Image.open(io.BytesIO(data))
         again.im = Image.new(again.mode, again.size, 1).im
     elif scans > 1 or (is_jpeg and np.isin(corner, (127, 128)).all()):
-        data = _bytes(source)
         end = data.rfind(_JPEG_END) if data.rfind(_JPEG_END) > data.rfind(_JPEG_PIXELS) else len(data)
         again = _reduced(Image.open(io.BytesIO(data[:end] + _JPEG_MORE + _JPEG_END)), ratio)
     else:

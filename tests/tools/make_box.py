@@ -29,10 +29,7 @@ def main() -> None:
     chosen = run.settings
     about = {
         "version": models.WHOLE_VERSION,
-        "arguments": {
-            **{"backbone": chosen.efficientnet, "head": "distribution"},
-            **settings.FORMS[chosen.form] | {"head_stride": 4},
-        },
+        "arguments": runs.architecture("vivid", chosen),
         "photos": options.photos,
         "nodes": "lab.NODES, of 10 ab units; how often each occurs among the training photos: head/counts",
         "trained": {
