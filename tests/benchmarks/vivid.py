@@ -20,7 +20,7 @@ import tensorflow as tf
 from _measure import photos, tell
 
 from colorlib import batches, colorize, evaluation, lab, losses, models, prior, runs, settings, training
-from colorlib.sources import splits, weights
+from colorlib.sources import splits
 from colorlib.sources.photos import read_whole
 
 ARCHIVES = ("miniplaces-train.tar", "miniplaces-train-2.tar", "miniplaces-train-3.tar")
@@ -62,8 +62,8 @@ def train() -> None:
 
 
 def logits_of(run, split, part: str, size: int = 128):
-    """The logits of a part's photos at `size` pixels, float16 (photos, h, w, n), their L and ab, and the model."""
-    model = models.load_whole(colorize.BOX)[0] if run is None else of_any_size(run)
+    """The logits of a part's photos at `size` pixels, float16 (photos, h, w, n), their L and ab, and the counts."""
+    model = of_any_size(run)
     forward = tf.function(model)
     chosen = settings.load("paper", image_size=size, batch_size=50)
     found = [(forward(L), L, ab) for L, ab in batches.evaluation(split, part, chosen)]
@@ -73,26 +73,21 @@ def logits_of(run, split, part: str, size: int = 128):
 
 def of_any_size(run):
     """The model of a run, for photos of any size."""
-    model = models.build_colorizer(
-        **arguments(run), weights=weights.resolve("box", "efficientnetlite0").path, image_size=None
-    )
+    model = models.build_colorizer(**runs.architecture("vivid", run.settings), image_size=None)
     trained_variables = models.all_variables(run.build_model())
     for name, variable in models.all_variables(model).items():
         variable.assign(trained_variables[name])
     return model
 
 
-def arguments(run) -> dict:
-    """Of `build_colorizer`: what a run's model is, but for its weights and size."""
-    form = settings.FORMS[run.settings.form]
-    return {"backbone": run.settings.efficientnet, "head": "distribution", **form, "head_stride": 4}
+def rarity_of(ab) -> np.ndarray:
+    """The weight of each class of colors in the rebalanced AuC of these photos."""
+    return evaluation.class_weights(np.bincount(evaluation.ab_bins(ab).ravel(), minlength=evaluation.SIDE**2))
 
 
-def measured(logits, ab, counts, vividness, lambda_, temperature) -> dict:
-    """MSE, rebalanced AuC and colorfulness over the truth's of one way to make colors of logits."""
+def measured(logits, ab, rarity, counts, vividness, lambda_, temperature) -> dict:
+    """MSE, AuC and rebalanced AuC of one way to make colors of logits."""
     v = prior.node_weights(counts, lambda_)
-    counted = np.bincount(evaluation.ab_bins(ab).ravel(), minlength=evaluation.SIDE**2)
-    rarity = evaluation.class_weights(counted)
     sums = np.zeros(4)
     for i in range(0, len(ab), 50):
         part = losses.color_of(logits[i : i + 50], v, vividness, temperature)
@@ -130,9 +125,11 @@ def choose(name: str = "vivid") -> None:
     split = learning.made_split(44_000, ARCHIVES)
     run = runs.Run(settings.load("paper", results_folder=learning.WORK / name), "vivid")
     logits, L, ab, counts = logits_of(run, split, "validation")
-    found = {}
-    for choices in itertools.product((0.0, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.02), (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)):
-        figures = measured(logits, ab, counts, *choices)
+    found, rarity = {}, rarity_of(ab)
+    for choices in itertools.product(
+        (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.02), (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+    ):
+        figures = measured(logits, ab, rarity, counts, *choices)
         found[choices] = figures | {"colorfulness": colorfulness(logits, L, ab, counts, choices)}
         tell("AuC and rebalanced AuC", figures["auc"] + figures["rebalanced_auc"], choices=choices, **found[choices])
     for_users = [choices for choices in found if choices[1:] == (0.02, 1.0)]
@@ -174,7 +171,7 @@ def score(name: str = "vivid") -> None:
 
 
 def photos256() -> splits.Split:
-    """photos256 as a test part; its training part, which only tells the trivial colors, is MiniPlaces' validation."""
+    """photos256: every fourth photo to test with; every second one tells the trivial colors, and where to look."""
     folder = learning.WORK / "photos256"
     if not folder.exists():
         photos("photos256.tar", folder, 256, 0)
@@ -234,7 +231,7 @@ def identity() -> None:
         own = own.replace(lambda_=lambda_, results_folder=folder) if lambda_ else own
         run = training.train(model, own, split, progress=False)
         scores = evaluation.evaluate({model: evaluation.answer_of(run.build_model())}, split, "validation", chosen)
-        ours = measured(logits, ab, counts, float(lambda_ is not None), lambda_ or 0.5, 1.0)
+        ours = measured(logits, ab, rarity_of(ab), counts, float(lambda_ is not None), lambda_ or 0.5, 1.0)
         for measure in ("mse", "rebalanced_auc"):
             figures = {"trained_for_it": scores.value(model, measure), "lambda": lambda_}
             tell(f"{model}: {measure} out of vivid", ours[measure], **figures)
