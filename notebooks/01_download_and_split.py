@@ -20,11 +20,11 @@
 # **What it needs.** No GPU. Sample: some seconds, no network. Classroom: about 3 minutes, 0.5 GB to http.
 # Paper: about 20 minutes, 1.6 GB to download (both estimates; the server decides).
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -321,7 +321,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 differs = [..., ..., ...]  # True or False for train, validation and test
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 exercises.check(
     differs,
@@ -352,7 +352,7 @@ def next_header(position, size):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 sizes = (4683, 5120, 1)
 exercises.check(
@@ -386,7 +386,7 @@ exercises.check(
 my_sizes = [..., ..., ...]  # three whole numbers
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 def total(sizes):
     return sum(round(100 * size / sum(sizes)) for size in sizes)

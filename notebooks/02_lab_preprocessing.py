@@ -22,11 +22,11 @@
 # **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 2 minutes, paper 3
 # minutes (once notebook 01 has fetched the photos).
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -319,7 +319,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 my_L = ...  # your prediction, from 0 to 100
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 exercises.check(
     my_L,
@@ -352,7 +352,7 @@ def chroma(lab_colors):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 colors = exact[-200:].reshape(10, 20, 3)
 truth = np.hypot(colors[..., 1], colors[..., 2])
@@ -387,7 +387,7 @@ def gray_L(rgb):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 mean = lattice.mean(axis=-1)
 exercises.check(

@@ -21,11 +21,11 @@
 # **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
 # minutes (once notebook 01 has fetched the photos).
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -287,7 +287,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 prediction = ...  # "half", "the same" or "double"
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 twice = prior.density(2 * color_prior.counts, width, settings.sigma)
 factor = float((prior.weights(twice, width, settings.lambda_) / v)[middle, middle])
@@ -322,7 +322,7 @@ my_lambda = ...  # a number, or a formula that uses p.max()
 why = ...  # "a", "b" or "c"
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 def spread(x):
     table = prior.weights(color_prior.density, width, x)
@@ -337,7 +337,7 @@ exercises.check(
     otherwise="Too even: a smaller λ leaves more of p′.",
 )
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 exercises.check(
     why,
@@ -370,7 +370,7 @@ def weights_of(q, lambda_):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 q, x = np.array([0.7, 0.2, 0.1]), 0.25
 raw, wrong_4, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 3), (0.75, x / 4), (x, 0.25)))

@@ -28,11 +28,11 @@
 # |---|---|---|---|
 # | minutes | 1, no GPU | about 12 on a T4 (estimate) | about 150 on a T4 (estimate) |
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -327,7 +327,7 @@ from colorlib.course import exercises
 lowest = ...  # your answers: numbers, or products
 above = ...
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 kernels = [paper_model.get_layer(f"rung{i}_conv").kernel for i in (0, 1)]
 exercises.check(
@@ -358,7 +358,7 @@ exercises.check(
 my_loss = ...  # a table like `loss`
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 def lands(table):
     at = np.unravel_index(np.argmin(table), grid_a.shape)
@@ -391,7 +391,7 @@ exercises.check(
 # %% tags=["exercise"]
 refused = ...  # a list of sizes
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 exercises.check(
     refused,

@@ -27,11 +27,11 @@
 # |---|---|---|---|
 # | minutes | 1, no GPU | about 12 on a T4 (estimate) | about 150 on a T4 (estimate) |
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -265,7 +265,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 prediction = ...  # "red", "green" or "away"
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 moved = best_answer({"red": 1, "green": 1, "silver": 0})
 exercises.check(
@@ -292,7 +292,7 @@ if prediction is not ...:
 # %% tags=["exercise"]
 my_lambda = ...  # your answer, from 0 to 1
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 width = color_prior.bin_width
 exercises.check(
@@ -324,7 +324,7 @@ def colleagues_eq2(Y, Y_predicted):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 pale = ab[0] / 2  # an answer: the right hues, half as vivid
 error = np.sum((ab[0] - pale) ** 2, axis=-1)

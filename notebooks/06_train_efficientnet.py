@@ -28,11 +28,11 @@
 # |---|---|---|---|
 # | minutes | 1, no GPU | about 12 on a T4 (estimate) | about 200 on a T4 (estimate) |
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -324,7 +324,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 my_patience = ...  # your answer, a number
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 exercises.check(
     my_patience,
@@ -354,7 +354,7 @@ def drop(channels, kept, rate):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 channels, kept = np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, False, True, True])
 exercises.check(
@@ -385,7 +385,7 @@ exercises.check(
 # %% tags=["exercise"]
 my_seconds = ...  # your answer, a number or a formula
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 exercises.check(
     my_seconds,

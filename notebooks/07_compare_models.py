@@ -27,11 +27,11 @@
 # |---|---|---|---|
 # | minutes | 1 (and 4 more if nothing is trained) | about 5 (estimate) | about 35 (estimate) |
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -363,7 +363,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 always_b = ...  # an array like `gray` in which the second channel is larger everywhere
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 exercises.check(
     always_b,
@@ -396,7 +396,7 @@ def unsigned(rgb):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 stripes = np.zeros((9, 9, 3), np.uint8)
 stripes[::3, :, 0], stripes[1::3, :, 1], stripes[2::3, :, 2] = 200, 100, 200
@@ -429,7 +429,7 @@ exercises.check(
 # %% tags=["exercise"]
 my_gain = ...  # your answer, in dB
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 exercises.check(
     my_gain,

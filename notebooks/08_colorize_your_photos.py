@@ -28,7 +28,7 @@
 # |---|---|---|---|
 # | minutes | 1 | 1 (estimate) | 1 (estimate) |
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
@@ -55,14 +55,14 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # - nothing: three examples. The first is black-and-white (scikit-image's `camera`, by Lav Varshney, CC0). The two
 #   others are in color, and the model sees their lightness alone.
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Choose a photo
 PHOTO = ""  # @param ["", "upload"] {allow-input: true}
 from colorlib.course import colab, yours
 
 paths = yours.gather(PHOTO, settings)
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Put it into color
 from colorlib import colorize, figures
 from colorlib.sources import photos
@@ -104,7 +104,7 @@ figures.photo_row(bolder[::2] + bolder[-1:], [f"vividness {vividness}" for vivid
 # Choose the vividness that you like. All your photos are put into color at their own size, as PNG files, which lose
 # nothing. What is no photo is left out, and what cannot be read is named. Your own files are never touched.
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title All photos in color
 VIVIDNESS = "as it comes"  # @param ["as it comes", "0", "0.2", "0.4", "0.6", "0.8", "1"]
 chosen = {} if VIVIDNESS == "as it comes" else {"vividness": float(VIVIDNESS)}
@@ -118,7 +118,7 @@ print("in color:", len(report.written), " skipped:", len(report.failed))
 shown = sorted(report.written)[:6]
 figures.photo_row([photos.read_whole(each).image for each in shown], [each.stem for each in shown], columns=3)
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Download
 if PHOTO:
     colab.download(out)
@@ -283,7 +283,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 same = ...  # True or False
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 again = np.asarray(colorize.colorize(after, model), int)
 exercises.check(
@@ -309,7 +309,7 @@ exercises.check(
 # %% tags=["exercise"]
 flat = ...  # Lab, (height, width, 3)
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 from IPython.display import display
 
@@ -346,7 +346,7 @@ def stronger(lab_colors, strength):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 colors = np.array([[60.0, 30.0, 40.0], [50.0, -20.0, 10.0]])
 exercises.check(

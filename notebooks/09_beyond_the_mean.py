@@ -26,11 +26,11 @@
 # |---|---|---|---|
 # | minutes | 2 | 2 (estimate) | 2 (estimate) |
 
-# %% cellView="form"
+# %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
 PROFILE = "auto"  # @param ["auto", "sample", "classroom", "paper"]
 DATA = ""  # @param {type: "string"}
-USE_DRIVE = True  # @param {type: "boolean"}
+USE_DRIVE = False  # @param {type: "boolean"}
 import os, subprocess, sys  # noqa: E401
 
 url = "https://github.com/colorization-course/colorization-course"
@@ -499,7 +499,7 @@ from colorlib.course import exercises
 # %% tags=["exercise"]
 prediction = ...  # "red", "green", "silver" or "mean"
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
 sharp = np.array([0.6, 0.3, 0.1]) ** (1 / 0.1)  # softmax(log p / T) is p to the power of 1 / T
 sharp /= sharp.sum()
@@ -534,7 +534,7 @@ def colors_needed(p, claim):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
 known = np.array([0.1, 0.5, 0.05, 0.2, 0.15])
 exercises.check(
@@ -547,7 +547,7 @@ exercises.check(
     otherwise="Sort p, add up from the largest, and count until `claim` is reached.",
 )
 
-# %% cellView="form" tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
 # @title … and on the three pixels
 if colors_needed(known, 0.8) is not ...:
     for name, p in p_of.items():
@@ -574,7 +574,7 @@ def remembered(z, h, s):
     return ...  # your code here
 
 
-# %% cellView="form" tags=["check", "nbval-check-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
 made_up, red, blue = np.linspace(0, 1, len(lab.NODES)), (50, 35), (15, -45)
 far = np.sum((lab.NODES - np.array(red)) ** 2, axis=1)
@@ -591,7 +591,7 @@ exercises.check(
     otherwise="Start from z, and subtract ‖c - h‖² / 2s² for each c of lab.NODES.",
 )
 
-# %% cellView="form" tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
 # @title … and on the balloon
 from IPython.display import display
 

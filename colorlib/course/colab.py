@@ -199,11 +199,11 @@ def _without_gpu(settings: Settings) -> str:
 
 
 def _small_figures() -> None:
-    """In a notebook, figures become JPEG of modest size."""
+    """In a notebook, figures become JPEG of modest size, with all their colors."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel"):
         import matplotlib
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         matplotlib.rcParams["figure.dpi"] = FIGURE_DPI
-        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
+        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85, "subsampling": 0})

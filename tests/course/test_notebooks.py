@@ -79,9 +79,8 @@ def test_the_form_of_a_lesson(path):
     assert "GPU" in first and all(word in first.lower() for word in ("sample", "classroom", "paper", "minute"))
     assert cells.index(setup) == 1, "the setup cell comes right after"
     other = next(cell.source for cell in jupytext.read(LESSONS[0]).cells if cell.cell_type == "code")
-    if path.stem.startswith("08"):  # which trains nothing, and asks for no Drive
-        other = other.replace("USE_DRIVE = True", "USE_DRIVE = False")
-    assert setup.source == other
+    assert setup.source == other and "USE_DRIVE = False" in other, "Drive is asked for only where it is ticked"
+    assert setup.metadata["jupyter"]["source_hidden"] and setup.metadata["cellView"] == "form", "folded"
     index = LESSONS.index(path)
     following = NAMES[index + 1] if index + 1 < len(NAMES) else "04_train_baseline"  # the last leads back to training
     assert re.search(rf"Next:?(\*\*)?:? .*\({following}\.ipynb\)", last, re.DOTALL), "the next notebook"
