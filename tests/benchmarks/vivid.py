@@ -12,8 +12,10 @@ Without an argument all of them, which takes hours. Needs the photos of ../share
 
 import dataclasses
 import itertools
+import re
 import sys
 
+import keras
 import learning
 import numpy as np
 import tensorflow as tf
@@ -31,26 +33,41 @@ BASE = {
 }
 SHIPPED = {"epochs": 7}
 COLORFUL = (0.7, 0.0, 0.8)  # vividness, λ, temperature: what `choose` found
+
+
+class OfAverages(losses.ColorCrossEntropy):
+    """The cross-entropy of the average color of each block, in place of that of its pixels' colors."""
+
+    def call(self, y_true, y_pred):
+        stride = y_true.shape[1] // y_pred.shape[1]
+        return super().call(keras.ops.average_pool(y_true, stride, stride), y_pred)
+
+
 LEVERS = {
     "base": {},
     "whole photos, no windows": {"crop": 1.0},
     "whole photos at 128 pixels": {"crop": 1.0, "image_size": 128},
     "lightness as it is": {"aging": 0.0},
     "backbone frozen": {"backbone_rate": 0.0},
+    "backbone at a tenth of the rate": {"backbone_rate": 0.1},
     "backbone at the full rate": {"backbone_rate": 1.0},
+    "target: each block's average color": {"loss": OfAverages()},
 }
 
 
 def trained(name: str, photos: int, epochs: int, changes: dict):
+    loss = changes.get("loss")
+    changes = {name: value for name, value in changes.items() if name != "loss"}
     chosen = settings.load("paper", **{**BASE, **changes, "epochs": epochs}, results_folder=learning.WORK / name)
-    return training.train("vivid", chosen, learning.made_split(photos, ARCHIVES))
+    split = learning.made_split(photos, ARCHIVES)
+    return training.train("vivid", chosen, split, loss=loss, run_name="averages" if loss else "", progress=False)
 
 
 def levers(*names: str) -> None:
     for name, changes in LEVERS.items():
         if names and name not in names:
             continue
-        run = trained(f"vivid-lever-{name.replace(' ', '-').replace(',', '')}", 10_000, 2, changes)
+        run = trained(f"vivid-lever-{re.sub('[^a-z0-9]+', '-', name)}", 10_000, 2, changes)
         row = learning.best(run)
         tell(f"{name}: validation cross-entropy", row["val_loss"], mse=row["val_mse"], seconds=row["seconds"])
 
