@@ -90,7 +90,7 @@ def logits_of(run, split, part: str, size: int = 128):
 
 def of_any_size(run):
     """The model of a run, for photos of any size."""
-    model = models.build_colorizer(**runs.architecture("vivid", run.settings), image_size=None)
+    model = models.build_colorizer(**runs.architecture(run.model_name, run.settings), image_size=None)
     trained_variables = models.all_variables(run.build_model())
     for name, variable in models.all_variables(model).items():
         variable.assign(trained_variables[name])
@@ -247,7 +247,7 @@ def identity() -> None:
         own = settings.load("paper", **{**BASE, **changes, "epochs": epochs}, results_folder=folder)
         own = own.replace(lambda_=lambda_, results_folder=folder) if lambda_ else own
         run = training.train(model, own, split, progress=False)
-        scores = evaluation.evaluate({model: evaluation.answer_of(run.build_model())}, split, "validation", chosen)
+        scores = evaluation.evaluate({model: evaluation.answer_of(of_any_size(run))}, split, "validation", chosen)
         ours = measured(logits, ab, rarity_of(ab), counts, float(lambda_ is not None), lambda_ or 0.5, 1.0)
         for measure in ("mse", "rebalanced_auc"):
             figures = {"trained_for_it": scores.value(model, measure), "lambda": lambda_}
