@@ -50,7 +50,6 @@ LEVERS = {
     "lightness as it is": {"aging": 0.0},
     "backbone frozen": {"backbone_rate": 0.0},
     "backbone at a tenth of the rate": {"backbone_rate": 0.1},
-    "backbone at the full rate": {"backbone_rate": 1.0},
     "target: each block's average color": {"loss": OfAverages()},
 }
 
