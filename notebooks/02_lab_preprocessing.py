@@ -94,10 +94,10 @@ photo = split.train[split.paths("train").index(path)]
 one_photo = dataclasses.replace(split, train=(photo,) * 5)  # five times, turned by five angles
 larger = settings.replace(image_size=224, batch_size=5, rotation=20.0, crop=1.0)
 five = next(iter(batches.training(one_photo, larger, rgb=True))).numpy()
-L, ab = lab.split(lab.rgb_to_lab(five[0] / 255.0))
+L, ab = lab.split(lab.rgb_to_lab(five[1] / 255.0))
 color = lab.lab_to_rgb(lab.join(np.full_like(L, 0.65), ab))
 resized = np.asarray(photos.read(path).resize((224, 224))) / 255.0
-steps = {"a photo": rgb, "224 × 224": resized, "turned, perhaps mirrored": five[0]}
+steps = {"a photo": rgb, "224 × 224": resized, "turned, perhaps mirrored": five[1]}
 steps |= {"L / 100: what goes in": L[..., 0], "ab / 128: what shall come out": color}
 figures.photo_row([*steps.values()], [*steps], 3)
 
