@@ -198,7 +198,7 @@ def ab_planes(planes, bin_width, label, logarithmic=True):
     for axis, title, table in zip(axes.flat, planes, tables, strict=False):
         shown = axis.imshow(table.T, origin="lower", extent=(-reach, reach) * 2, norm=norm, cmap="viridis")
         rim = np.concatenate(axis.contour(*_gamut(), levels=[0.5], colors="0.25", linewidths=1).allsegs[0])
-        axis.scatter(*rim.T, 30, lab.lab_to_rgb(np.insert(rim, 0, 65, axis=1)))
+        axis.scatter(*rim.T, 12, lab.lab_to_rgb(np.insert(rim, 0, 65, axis=1)))
         axis.plot(0, 0, "+", color="white", markersize=7)
         axis.set(title=title, xlim=(-98, 112), ylim=(-118, 108), aspect="equal")
     for axis in axes[-1]:

@@ -426,7 +426,8 @@ lesson02.exercise_3(gray_L, lattice)
 exactly = "the same" if error < 0.001 else "not the same"
 print(f"- colorlib's Lab and the formula are {exactly}: they differ by {error:.4f} units at most.")
 whole = "all" if survived["float32"] == 100 else f"only {survived['float32']:.0f} %"
-print(f"- Of the 8-bit colors, {whole} come back unchanged from it, {survived['8-bit']:.0f} % from 8-bit Lab.")
+print(f"- Of the 8-bit colors, {whole} come back from it unchanged,")
+print(f"  and {survived['8-bit']:.0f} % from 8-bit Lab.")
 repeated = "is" if same_step else "is not"
 print(f"- A step made on its own {repeated} the same as in the stream of all.")
 faster = "more" if pace > 9.7 else "no more"

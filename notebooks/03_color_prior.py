@@ -110,8 +110,8 @@ print(f"in the gray bin alone           {gray:6.1%} of the pixels")
 print(f"within 20 units of gray         {near:6.1%}")
 print(f"more than 60 units from gray    {share[np.hypot(a, b) > 60].sum():6.1%}")
 print(f"the mean color                  a = {mean_color[0]:.1f}, b = {mean_color[1]:.1f}")
-pixels_distance = (share * np.hypot(a, b)).sum()
-print(f"its distance from gray          {np.hypot(*mean_color):.1f}; a pixel's, in the mean, {pixels_distance:.1f}")
+print(f"its distance from gray          {np.hypot(*mean_color):.1f}")
+print(f"a pixel's distance, in the mean {(share * np.hypot(a, b)).sum():.1f}")
 
 # %% [markdown]
 # Walls, roads, skies, skin and wood are many pixels, and most of them are dull. The mean of many colors is duller than
@@ -171,8 +171,8 @@ in_list = np.eye(len(occurring))[last]
 line = np.exp(-0.5 * (np.arange(-4, 5) * width / settings.sigma) ** 2)
 along_list[tuple(occurring.T)] = np.convolve(in_list, line / line.sum(), mode="same")
 in_plane = my_density(one_bin, width, settings.sigma) * delta**2
-planes = {"one bin": one_bin, "smoothed in the plane": in_plane, "smoothed along the list": along_list}
-figures.ab_planes(planes, width, "share", logarithmic=False)
+tables = {"one bin": one_bin, "smoothed in the plane": in_plane, "smoothed along the list": along_list}
+figures.distributions({title: (65, plane, table.ravel()) for title, table in tables.items()})
 
 # %%
 spilled = along_list[middle + 1 :].sum()
@@ -215,8 +215,7 @@ figures.ab_planes({f"v, λ = {settings.lambda_:g}": v}, width, "weight v")
 
 # %% [markdown]
 # Painted onto photos: each pixel's color is looked up in the table. Bright places weigh most in the
-# loss. The photos are the first three of the
-# validation split with at least a tenth of vivid pixels ([chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)
+# loss. The photos are the first three of the validation split with at least a tenth of vivid pixels ([chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)
 # above 30).
 
 
