@@ -111,29 +111,28 @@ def archive_map(size, classes, probes=(), kept=(), rows=6):
         if min(stop, (row + 1) * length) - start > length / 6:  # room for its name
             axes.text(start % length + length / 150, row + 0.05, name, fontsize=8, color="0.35")
     axes.plot(np.mod(probes, length), np.floor_divide(probes, length) + 0.8, "^", color="#0072B2", markersize=4)
-    axes.set(xlim=(0, length), ylim=(rows, -0.15), yticks=[], aspect="auto", xlabel="megabytes from the row's start")
+    axes.set(xlim=(0, length), ylim=(rows, -0.15), yticks=[], aspect="auto", frame_on=False, xlabel="MB of its row")
     axes.xaxis.set_major_formatter(lambda at, _: f"{at / 1e6:g}")
-    axes.spines["left"].set_visible(False)
     figure.suptitle(f"{len(classes)} classes (gray), {len(probes)} probes (triangles), {len(kept)} photos kept")
     return figure
 
 
 @quiet
-def photos_per_class(counts):
-    """Bars of how many photos each class has in each part. counts: {part: {class: number}}. Photos without a class
-    (its name is "") are left out, unless none has one."""
+def photos_per_class(counts, side_by_side=False):
+    """Bars of how many photos each class has in each part, or side by side, of which share of it, in percent.
+    counts: {part: {class: number}}. Photos without a class (its name is "") are left out, unless none has one."""
     labels = sorted(set().union(*counts.values()) - {""}) or [""]
     figure, ((axes,),) = panels(width=8, height=2.6)
-    bottom = np.zeros(len(labels))
-    for hatch, (part, numbers) in zip(("", "//", "xx"), counts.items(), strict=False):
+    bottom, width = np.zeros(len(labels)), 0.8 / (len(counts) if side_by_side else 1)
+    for i, (hatch, (part, numbers)) in enumerate(zip(("", "//", "xx"), counts.items(), strict=False)):
         heights = np.array([numbers.get(label, 0) for label in labels])
-        axes.bar(range(len(labels)), heights, bottom=bottom, label=part, hatch=hatch, width=0.8, edgecolor="white")
-        bottom += heights
-    named = labels if len(labels) <= 30 else []  # more names have no room
-    axes.set_xticks(range(len(named)), named, rotation=30, ha="right")
-    axes.set(ylabel="photos", xlabel=f"{len(labels)} classes")
+        at = np.arange(len(labels)) + side_by_side * width * (i - (len(counts) - 1) / 2)
+        axes.bar(at, heights, bottom=bottom, label=part, hatch=hatch, width=width, edgecolor="white")
+        bottom += heights * (not side_by_side)
+    named = len(labels) * (len(labels) <= 30)  # more names have no room
+    axes.set_xticks(range(named), labels[:named], rotation=30, ha="right")
+    axes.set(ylabel="share, in %" if side_by_side else "photos", xlabel=f"{len(labels)} classes")
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
-    figure.suptitle("How many photos of each class are in which part")
     return figure
 
 
@@ -181,7 +180,7 @@ def _show_plane(axis, lightness, paleness=0.0):
 
 @quiet
 def ab_planes(planes, bin_width, label, logarithmic=True):
-    """Tables over the ab plane, a panel each on one scale, with the outline of sRGB's gamut around them.
+    """Tables over the ab plane, a panel each on one scale, with the outline of sRGB's gamut, in its own colors.
 
     planes: title -> (n, n), rows a, columns b, the middle bin neutral; NaN and what is below 1e-7 of the largest
     value (1e-3 on a linear scale) stay white. label: what the values are, with their unit.
@@ -198,7 +197,8 @@ def ab_planes(planes, bin_width, label, logarithmic=True):
         axis.set_axis_off()
     for axis, title, table in zip(axes.flat, planes, tables, strict=False):
         shown = axis.imshow(table.T, origin="lower", extent=(-reach, reach) * 2, norm=norm, cmap="viridis")
-        axis.contour(*_gamut(), levels=[0.5], colors="0.25", linewidths=1)
+        rim = np.concatenate(axis.contour(*_gamut(), levels=[0.5], colors="0.25", linewidths=1).allsegs[0])
+        axis.scatter(*rim.T, 12, lab.lab_to_rgb(np.insert(rim, 0, 65, axis=1)))
         axis.plot(0, 0, "+", color="white", markersize=7)
         axis.set(title=title, xlim=(-98, 112), ylim=(-118, 108), aspect="equal")
     for axis in axes[-1]:

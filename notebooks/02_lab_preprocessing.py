@@ -11,6 +11,8 @@
 #
 # # From photographs to L and ab
 #
+# ![A photograph, its lightness L, and its color, a and b, at one lightness](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/02.jpg)
+#
 # **What you will learn**
 #
 # - why colorizing is done in CIE [Lab](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#lab)
@@ -44,7 +46,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 import dataclasses
 
 import numpy as np
-from colorlib import batches, figures, lab, sources
+from colorlib import batches, figures, lab, prior, sources
 from colorlib.sources import photos, sample
 
 split = sources.prepare(settings)
@@ -56,9 +58,8 @@ split = sources.prepare(settings)
 # with 8 bits a channel: three whole numbers from 0 to 255 for each pixel, how much red, green and
 # blue light it sends out.
 #
-# Which photo shall we look at? To be fair, not the one we like best: the most colorful one among
-# the first 100 of the training split, where *colorful* is the mean distance of its pixels from
-# gray.
+# Which photo shall we look at? One with much color, by a rule that needs no taste: of the first 100 of
+# the training split, the one whose pixels are, in the mean, farthest from gray.
 
 
 # %%
@@ -78,7 +79,7 @@ path = max(split.paths("train")[:100], key=colorfulness)
 pixels = pixels_of(path, 800)
 rgb = pixels / 255.0
 print(sample.credit([path]))
-figures.photo_row([rgb])
+print("pixels:", *pixels.shape)
 
 # %% tags=["nbval-check-output"]
 print("axes:", pixels.ndim, "(height, width, channel)")
@@ -86,6 +87,23 @@ print("channels:", pixels.shape[-1])
 print("type:", pixels.dtype)
 
 # %% [markdown]
+# This is all that the paper does with a photo before a model sees it. Each step has its section below.
+
+# %%
+photo = split.train[split.paths("train").index(path)]
+one_photo = dataclasses.replace(split, train=(photo,) * 5)  # five times, turned by five angles
+larger = settings.replace(image_size=224, batch_size=5, rotation=20.0, crop=1.0)
+five = next(iter(batches.training(one_photo, larger, rgb=True))).numpy()
+L, ab = lab.split(lab.rgb_to_lab(five[1] / 255.0))
+color = lab.lab_to_rgb(lab.join(np.full_like(L, 0.65), ab))
+resized = np.asarray(photos.read(path).resize((224, 224))) / 255.0
+steps = {"a photo": rgb, "224 × 224": resized, "turned, perhaps mirrored": five[1]}
+steps |= {"L / 100: what goes in": L[..., 0], "ab / 128: what shall come out": color}
+figures.photo_row([*steps.values()], [*steps], 3)
+
+# %% [markdown]
+# (The last picture shows a and b, at L = 65 everywhere.)
+#
 # ## 2. Why not RGB?
 #
 # A black-and-white photograph tells how *light* each place is. In RGB that is spread over all three
@@ -107,10 +125,23 @@ print("type:", pixels.dtype)
 figures.color_planes(rgb)
 
 # %% [markdown]
-# A second reason: distances in Lab are close to what an eye sees. One unit is about the smallest
-# difference that one can just notice, whatever the color. A loss that is a distance in ab then has
-# a meaning.
-#
+# A second reason: distances in Lab are *about* what an eye sees. A distance of 2.3 (ΔE\*ab) is about
+# the smallest that one just notices. A loss that is a distance in ab then has a meaning. But Lab is not
+# uniform: the same distance looks larger between grays than between vivid colors. The newer formula
+# ΔE00, with which 07 measures, corrects that. Here are two pairs, each 10 units of b apart:
+
+# %% tags=["nbval-check-output"]
+from skimage.color import deltaE_ciede2000
+
+near_gray, vivid = ([60, 0, 0], [60, 0, 10]), ([60, 0, 50], [60, 0, 60])
+for name, (one, other) in {"gray": near_gray, "vivid": vivid}.items():
+    distance, seen = np.linalg.norm(np.subtract(one, other)), deltaE_ciede2000(one, other)
+    print(f"{name:6} ΔE*ab {distance:4.1f}   ΔE00 {seen:4.1f}")
+
+# %%
+figures.swatches({"gray": near_gray[0], "+10": near_gray[1], "vivid": vivid[0], "+10 ": vivid[1]})
+
+# %% [markdown]
 # ## 3. The formula
 #
 # From sRGB to Lab in three steps.
@@ -157,8 +188,8 @@ for name, color in known.items():
 steps = np.arange(0, 256, 5)
 lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3) / 255.0
 for colors in (rgb, lattice):
-    difference = np.abs(lab.rgb_to_lab(colors) - my_rgb_to_lab(colors)).max()
-    print("the same to 0.001:", bool(difference < 0.001))
+    error = np.abs(lab.rgb_to_lab(colors) - my_rgb_to_lab(colors)).max()
+    print("the same to 0.001:", bool(error < 0.001))
 
 # %% [markdown]
 # ## 4. The colors that a screen can show
@@ -170,6 +201,15 @@ for colors in (rgb, lattice):
 # %%
 figures.gamut_slices()
 
+# %% [markdown]
+# And here is our photo: each disk is a color of it, as large as it is common.
+
+# %%
+at = prior.centers(8)
+plane = np.stack(np.meshgrid(at, at, indexing="ij"), axis=-1).reshape(-1, 2)
+counts = prior.count([path], bin_width=8)
+figures.distributions({"the photo's colors": (65, plane, counts.ravel() / counts.sum())})
+
 # %% tags=["nbval-check-output"]
 L, a, b = np.moveaxis(lab.rgb_to_lab(lattice), -1, 0)
 for name, values in (("L", L), ("a", a), ("b", b)):
@@ -179,11 +219,9 @@ for name, values in (("L", L), ("a", a), ("b", b)):
 # ## 5. And back again
 #
 # A model's prediction has to become RGB again. The steps are undone in reverse; a color outside the
-# gamut is clipped: each of R, G and B is brought back to between 0 and 1. An 8-bit photo that goes
-# to Lab and back comes out unchanged, to the last bit.
-#
-# That is so because our Lab is made of real numbers. Many published notebooks use *8-bit Lab*,
-# where L, a and b are rounded to whole numbers. How many colors survive that?
+# gamut is clipped: each of R, G and B is brought back to between 0 and 1. Our Lab is made of real
+# numbers. Many published notebooks use *8-bit Lab*,
+# where L, a and b are rounded to whole numbers. How many 8-bit colors survive the way there and back?
 
 
 # %% tags=["nbval-check-output"]
@@ -194,9 +232,11 @@ def to_8_bit(rgb):
 exact = lab.rgb_to_lab(lattice)
 levels = np.array([2.55, 1, 1])  # L from 0 to 255, a and b in whole units: the usual 8-bit Lab
 rounded = np.rint(exact * levels) / levels
+survived = {}
 for name, colors in (("float32", exact), ("8-bit", rounded)):
     same = (to_8_bit(lab.lab_to_rgb(colors)) == to_8_bit(lattice)).all(axis=-1)
-    print(f"{name:8} Lab: {100 * same.mean():.0f} % of the colors come back unchanged")
+    survived[name] = 100 * same.mean()
+    print(f"{name:8} Lab: {survived[name]:.0f} % of the colors come back unchanged")
 
 # %% [markdown]
 # ## 6. As the models see it
@@ -220,8 +260,7 @@ print("ab", ab.shape, f"from {ab.min():.2f} to {ab.max():.2f}")
 
 # %% [markdown]
 # This is the paper's Fig. 4, "Sample image after preprocessing was completed": what goes into the
-# network, beside the photo that it comes from. What the network has to find is the difference
-# between the two.
+# network, beside the photo that it comes from.
 
 # %%
 titles = ["the photo", "after preprocessing: L / 100"]
@@ -248,7 +287,7 @@ print("ab", ab.shape, ab.dtype.name)
 # shows the network each photo a little differently in every [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch):
 # mirrored with probability one half, and turned by a random angle of up to 20° either way. What a
 # turned photo leaves empty is filled with its mirror image. (The profile `sample`, which has only
-# about a hundred photos, cuts windows out of them instead.) Here is one photo, five times over.
+# about a hundred photos, cuts windows out of them instead.) Here is one photo, four times over.
 # Below each: its L.
 #
 # > **What the paper says, and what we do**
@@ -259,21 +298,9 @@ print("ab", ab.shape, ab.dtype.name)
 # >   that is how Places365 publishes them. We resize to 224 × 224. That is the size of the input; how
 # >   many photos a batch holds is another number: 32 is ours.
 
-
 # %%
-class FiveTimes:
-    """Stands in for a split: five times the same photo."""
-
-    dataset = "five times the same photo"
-
-    def paths(self, part):
-        return [path] * 5
-
-
-larger = small.replace(batch_size=5, image_size=128, rotation=20.0, crop=1.0)
-five = next(iter(batches.training(FiveTimes(), larger, rgb=True))).numpy()
 light = lab.rgb_to_lab(five / 255.0)[..., 0] / 100
-figures.photo_row([*five, *light], columns=5)
+figures.photo_row([*five[:4], *light[:4]], columns=4)
 
 # %% [markdown]
 # All this is random, and yet the same in every run. The order of the photos and the angle of each
@@ -284,7 +311,8 @@ figures.photo_row([*five, *light], columns=5)
 # %% tags=["nbval-check-output"]
 stream = [ab.numpy() for L, ab in batches.training(split, small).take(4)]
 at_once = next(iter(batches.training(split, small, first_step=3)))[1].numpy()
-print("step 3 is the same:", np.array_equal(stream[3], at_once))
+same_step = np.array_equal(stream[3], at_once)
+print("step 3 is the same:", same_step)
 few = dataclasses.replace(split, train=split.train[:240])
 steps = range(batches.steps_per_epoch(few, small))
 epoch = [path for step in steps for path in batches.paths_of_step(few, small, step)]
@@ -310,7 +338,7 @@ print(f"{pace:,.0f} photos a second, {settings.image_size} pixels a side")
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib.course import exercises
+from notebooks.checks import lesson02
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** A gray surface sends out *half* of the light of white. What is its L: below 50,
@@ -321,16 +349,7 @@ my_L = ...  # your prediction, from 0 to 100
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
-exercises.check(
-    my_L,
-    lab.rgb_to_lab(lab.encode(np.full(3, 0.5)))[0],
-    (50, "Lightness is not light: an eye answers about like a cube root."),
-    (lab.rgb_to_lab(np.full(3, 0.5))[0], "That is R = G = B = 0.5, which is only 21 % of the light."),
-    (100 * np.cbrt(0.5), "Nearly: L is 116 times the cube root, less 16."),
-    (lambda L: L < 50, "It looks lighter than that: half of the light is much for an eye."),
-    otherwise="Put Y = 0.5 into the last line of `my_rgb_to_lab`.",
-    tolerance=1,
-)
+lesson02.exercise_1(my_L)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -342,38 +361,35 @@ exercises.check(
 # </details>
 
 # %% [markdown]
-# **Exercise 2: write a formula.** The *[chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)*
-# of a color is how far it is from gray: √(a² + b²). Write it for a table of Lab colors, (..., 3).
+# **Exercise 2: change the conversion.** How fine must color be? Write `coarse`, which makes a plane coarser: in each
+# block of n × n pixels, all become the block's mean. The check shows the photo with coarse a and b, and with coarse L.
+# Before you run it: which of the two will look worse? Then try other n.
 
 
 # %% tags=["exercise"]
-def chroma(lab_colors):
-    """The distance from gray of Lab colors (..., 3): an array (...)."""
+n = 8  # a divisor of 224: 4, 7, 8, 14, 16, 28, 32 …
+
+
+def coarse(plane, n):
+    """A plane (height, width), both multiples of n: its n × n blocks are their mean, the size stays."""
     return ...  # your code here
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
-colors = exact[-200:].reshape(10, 20, 3)
-truth = np.hypot(colors[..., 1], colors[..., 2])
-exercises.check(
-    chroma(colors),
-    truth,
-    (truth**2, "The root is missing."),
-    (np.abs(colors[..., 1:]).sum(axis=-1), "That is |a| + |b|. The straight way is shorter."),
-    (np.sqrt((colors**2).sum(axis=-1)), "L is in it: white would be far from gray."),
-    (lambda answer: np.shape(answer) != truth.shape, "a and b are `[..., 1]` and `[..., 2]`."),
-    otherwise="For red it should be 104.6, for any gray 0.",
-    tolerance=1e-3,
-)
+lesson02.exercise_2(coarse, n, resized)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def chroma(lab_colors):
-#     return np.sqrt(lab_colors[..., 1] ** 2 + lab_colors[..., 2] ** 2)
+# def coarse(plane, n):
+#     height, width = plane.shape
+#     blocks = plane.reshape(height // n, n, width // n, n).mean(axis=(1, 3))
+#     return blocks.repeat(n, axis=0).repeat(n, axis=1)
 # ```
+# An eye sees fine detail in light, and hardly any in color. JPEG files and television have long kept color at half
+# the size for that reason, and a colorizer may predict a and b smaller than the photo.
 # </details>
 
 # %% [markdown]
@@ -389,17 +405,7 @@ def gray_L(rgb):
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
-mean = lattice.mean(axis=-1)
-exercises.check(
-    gray_L(lattice),
-    lab.rgb_to_lab(np.stack([mean] * 3, axis=-1))[:, 0],
-    (exact[:, 0], "That is the true L. The shortcut takes the mean of R, G and B first."),
-    (100 * mean, "The mean is an sRGB number. Ask `lab.rgb_to_lab` for the L of that gray."),
-    (mean, "That is the mean itself. Ask `lab.rgb_to_lab` for the L of that gray."),
-    (lambda answer: np.shape(answer) != mean.shape, "Of Lab's three numbers, only `[..., 0]` is L."),
-    otherwise="Take the mean, repeat it over three channels, and convert that.",
-    tolerance=1e-2,
-)
+lesson02.exercise_3(gray_L, lattice)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -417,14 +423,15 @@ exercises.check(
 # ## What we saw
 
 # %%
-error = np.abs(lab.rgb_to_lab(lattice) - my_rgb_to_lab(lattice)).max()
-kept = 100 * (to_8_bit(lab.lab_to_rgb(rounded)) == to_8_bit(lattice)).all(axis=-1).mean()
-print(f"- Lab in float32 is within {error:.4f} units of the formula.")
-same = (to_8_bit(lab.lab_to_rgb(exact)) == to_8_bit(lattice)).all(axis=-1)
-print(f"- {100 * same.mean():.0f} % of the colors come back from it unchanged.")
-print(f"- Rounded to 8-bit Lab, {kept:.0f} % of the colors come back.")
-steps = batches.steps_per_epoch(split, settings)
-print(f"- The training split gives {steps:,} batches of {settings.batch_size} an epoch.")
+exactly = "the same" if error < 0.001 else "not the same"
+print(f"- colorlib's Lab and the formula are {exactly}: they differ by {error:.4f} units at most.")
+whole = "all" if survived["float32"] == 100 else f"only {survived['float32']:.0f} %"
+print(f"- Of the 8-bit colors, {whole} come back from it unchanged,")
+print(f"  and {survived['8-bit']:.0f} % from 8-bit Lab.")
+repeated = "is" if same_step else "is not"
+print(f"- A step made on its own {repeated} the same as in the stream of all.")
+faster = "more" if pace > 9.7 else "no more"
+print(f"- Batches come at {pace:,.0f} photos a second, {faster} than the 9.7 of the paper's training.")
 
 # %% [markdown]
 # - Colorizing in Lab means: L is given, a and b are predicted; the detail of the photo stays in L.

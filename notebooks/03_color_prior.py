@@ -11,12 +11,15 @@
 #
 # # The color prior and the weights of Eq. 3
 #
+# ![The colors of the sample's photos on the ab plane, each as large as it is common, and Eq. 3's weights](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/03.jpg)
+#
 # **What you will learn**
 #
-# - how often each color occurs in photographs, and why that makes colorizers answer brown;
+# - how often each color occurs in photographs, and what that has to do with brown results;
 # - how the paper's Eq. 3 turns those frequencies, the [prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior),
 #   into a weight for each color;
-# - three mistakes that are easily made here, and what each does to the weights.
+# - two mistakes that are easily made here, and what they do: a list in place of a plane, and
+#   probabilities in place of a density.
 #
 # **What it needs.** No GPU. Time on a CPU: sample under 1 minute, classroom 1 minute, paper 2
 # minutes (once notebook 01 has fetched the photos).
@@ -82,30 +85,44 @@ print("colorlib counts the same:", np.abs(mine - theirs).sum() <= 2)
 # > 8 of them and one 10.5 wide sometimes 10 and sometimes 11. And we leave **near-gray photos**
 # > out, in which no pixel has an |a| or |b| above 5: what they teach about color is nothing.
 #
-# These are all training photos. The scale is logarithmic: each step of the color bar is *ten times*
-# as many.
+# These are all training photos: the plane in its own colors, each disk as large as its color is common. (Colors
+# below one in a thousand are left out.)
 
 # %%
 width = settings.bin_width
-figures.ab_planes({"pixels in each bin": color_prior.counts}, width, "pixels")
-
-# %% [markdown]
-# Everything crowds around gray. Vivid colors are rarer by factors of thousands: not because the
-# world has none, but because walls, roads, skies, skin and wood are many pixels, and most of them
-# dull.
-
-# %%
 share = color_prior.counts / color_prior.counts.sum()
 middle = len(share) // 2
 a, b = np.meshgrid(prior.centers(width), prior.centers(width), indexing="ij")
-print(f"in the gray bin alone           {100 * share[middle, middle]:5.1f} % of the pixels")
-print(f"within 20 units of gray         {100 * share[np.hypot(a, b) <= 20].sum():5.1f} %")
-print(f"more than 60 units from gray    {100 * share[np.hypot(a, b) > 60].sum():5.1f} %")
-print(f"the mean color                  a = {(share * a).sum():.1f}, b = {(share * b).sum():.1f}")
+plane = np.stack([a, b], axis=-1).reshape(-1, 2)
+figures.distributions({"the training photos' colors": (65, plane, share.ravel())})
 
 # %% [markdown]
-# That is why colorizers answer brown. A model that is unsure, and is punished by the [*squared* distance](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse),
-# does best with the mean of what could be. The mean of many colors is a dull one.
+# The same with all the rare ones, on a logarithmic scale: each step of the color bar is *ten times* as many. The line
+# is the edge of what a screen can show, in its own colors.
+
+# %%
+figures.ab_planes({"pixels in each bin": color_prior.counts}, width, "pixels")
+
+# %%
+gray, near = share[middle, middle], share[np.hypot(a, b) <= 20].sum()
+mean_color = [(share * a).sum(), (share * b).sum()]
+print(f"in the gray bin alone           {gray:6.1%} of the pixels")
+print(f"within 20 units of gray         {near:6.1%}")
+print(f"more than 60 units from gray    {share[np.hypot(a, b) > 60].sum():6.1%}")
+print(f"the mean color                  a = {mean_color[0]:.1f}, b = {mean_color[1]:.1f}")
+print(f"its distance from gray          {np.hypot(*mean_color):.1f}")
+print(f"a pixel's distance, in the mean {(share * np.hypot(a, b)).sum():.1f}")
+
+# %% [markdown]
+# Walls, roads, skies, skin and wood are many pixels, and most of them are dull. The mean of many colors is duller than
+# they are, for opposite colors cancel. Here it is, beside gray:
+
+# %%
+figures.swatches({"gray": (65, 0, 0), "the mean color": (65, *mean_color)})
+
+# %% [markdown]
+# That is why colorizers answer so dully. A model that is unsure, and is punished by the [*squared* distance](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse),
+# does best with the mean of what could be.
 #
 # ## 2. From counts to p′
 #
@@ -143,17 +160,24 @@ figures.ab_planes(planes, width, "density p′")
 # > **What the paper says, and what we do.** "Smoothed with the distribution of a Gaussian kernel":
 # > σ is not given, and 5 is a default of ours. The Gaussian is one of the *plane*. A well-known
 # > implementation smooths along the *list* of bins instead, row after row, so that the end of one
-# > row flows into the beginning of the next. Look:
+# > row flows into the beginning of the next. Look at a single yellow bin, the last of gray's row:
 
 # %%
-line = np.exp(-0.5 * (np.arange(-4, 5) / (settings.sigma / width)) ** 2)
-two_spots = np.zeros_like(p)
-two_spots[middle, middle], two_spots[middle + 5, middle - 10] = 1, 1
-along_list = np.convolve(two_spots.ravel(), line, mode="same").reshape(p.shape)
-in_plane = my_density(two_spots, width, settings.sigma)
-planes = {"two bins": two_spots, "smoothed in the plane": in_plane / in_plane.max()}
-planes["smoothed along the list"] = along_list
-figures.ab_planes(planes, width, "relative", logarithmic=False)
+occurring = np.argwhere(color_prior.counts > 0)  # the list of bins: row after row of a, b rising
+last = np.flatnonzero(occurring[:, 0] == middle)[-1]  # the yellow end of the row a = 0
+one_bin, along_list = np.zeros_like(p), np.zeros_like(p)
+one_bin[tuple(occurring[last])] = 1
+in_list = np.eye(len(occurring))[last]
+line = np.exp(-0.5 * (np.arange(-4, 5) * width / settings.sigma) ** 2)
+along_list[tuple(occurring.T)] = np.convolve(in_list, line / line.sum(), mode="same")
+in_plane = my_density(one_bin, width, settings.sigma) * delta**2
+tables = {"one bin": one_bin, "smoothed in the plane": in_plane, "smoothed along the list": along_list}
+figures.distributions({title: (65, plane, table.ravel()) for title, table in tables.items()})
+
+# %%
+spilled = along_list[middle + 1 :].sum()
+where = int(prior.centers(width)[occurring[min(last + 1, len(occurring) - 1), 1]])
+print(f"{spilled:.0%} of the yellow bin's share went to the other end of the next row, to b = {where}.")
 
 # %% [markdown]
 # ## 3. Eq. 3: a weight for each color
@@ -190,9 +214,8 @@ print("λ = 1 gives weights from", round(float(one.min()), 6), "to", round(float
 figures.ab_planes({f"v, λ = {settings.lambda_:g}": v}, width, "weight v")
 
 # %% [markdown]
-# Painted onto photos: each pixel's color is looked up in the table. Bright places are those from
-# which a model trained with these weights learns most. The photos are the first three of the
-# validation split with at least a tenth of vivid pixels ([chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)
+# Painted onto photos: each pixel's color is looked up in the table. Bright places weigh most in the
+# loss. The photos are the first three of the validation split with at least a tenth of vivid pixels ([chroma](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#chroma)
 # above 30).
 
 
@@ -256,8 +279,8 @@ def show(chosen):
 #
 # It is tempting to put *probabilities* into Eq. 3: the share of each bin, which sums to 1 without
 # any Δ². The formula looks the same. But the shares of a thousand bins are tiny numbers, and λ / 4
-# is not: beside 0.125, a share of 0.001 does not count. All weights become nearly equal, and the
-# rebalancing silently switches off.
+# is not: beside 0.125, a share of 0.001 does not count. The weights become more equal than they
+# should, and the rebalancing silently fades.
 #
 # > **What the paper says, and what we do.** The paper calls p′ an "empirical probability" and adds
 # > λ / 4. The 4 fits only a *density* on the square [-1, 1] × [-1, 1], whose area is 4; so a
@@ -269,6 +292,8 @@ wrong = my_weights(probabilities, settings.lambda_, 1)
 figures.ab_planes({"p′ as a density": v, "p′ as probabilities": wrong}, width, "weight v")
 
 # %%
+raw = (share * v).sum()
+print(f"mean weight over the raw counts, not smoothed:        {raw:6.2f}")
 print(f"heaviest weight over lightest, p′ as a density:       {v.max() / v.min():6.1f}")
 print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / wrong.min():6.1f}")
 
@@ -278,7 +303,7 @@ print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / w
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib.course import exercises
+from notebooks.checks import lesson03
 
 # %% [markdown]
 # **Exercise 1: predict, then run.** Every training photo is copied, so that each is there twice. What happens to the
@@ -289,15 +314,7 @@ prediction = ...  # "half", "the same" or "double"
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
-twice = prior.density(2 * color_prior.counts, width, settings.sigma)
-factor = float((prior.weights(twice, width, settings.lambda_) / v)[middle, middle])
-exercises.check(
-    prediction,
-    {0.5: "half", 1: "the same", 2: "double"}[round(factor, 3)],
-    ("half", "Gray is twice as often there, but so is everything else: p′ is a *share*."),
-    ("double", "More pixels do not make a color rarer or more common: p′ is a *share*."),
-    otherwise='Write "half", "the same" or "double".',
-)
+lesson03.exercise_1(prediction, color_prior)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -310,8 +327,8 @@ exercises.check(
 
 # %% [markdown]
 # **Exercise 2: change λ and explain the map.** Find the λ with which the heaviest weight is ten times the lightest.
-# (The slider above helps; a formula is better.) Then look at its map: outside of a small region around gray, all
-# colors have nearly the same weight. Why?
+# (The slider above helps; a formula is better.) The check draws its map, and paints it on a photo. Outside of a small
+# region around gray, all colors have nearly the same weight. Why?
 #
 # - **a**: the Gaussian has spread the common colors over the whole plane;
 # - **b**: beside λ / 4, p′ counts only where it is very large;
@@ -321,31 +338,9 @@ exercises.check(
 my_lambda = ...  # a number, or a formula that uses p.max()
 why = ...  # "a", "b" or "c"
 
-
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
-def spread(x):
-    table = prior.weights(color_prior.density, width, x)
-    return table.max() / table.min()
-
-
-exercises.check(
-    my_lambda,
-    lambda x: 0 <= x <= 1 and abs(spread(x) - 10) < 0.1,
-    (lambda x: not 0 <= x <= 1, "λ lies between 0 and 1."),
-    (lambda x: spread(x) > 10, "Too strong: a larger λ mixes in more of the uniform density."),
-    otherwise="Too even: a smaller λ leaves more of p′.",
-)
-
-# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
-# @title Check exercise 2
-exercises.check(
-    why,
-    "b",
-    ("a", "σ has not changed: p′ is the same in all these maps."),
-    ("c", "How common a color is comes from the photos. λ only says how much that counts."),
-    otherwise='Write "a", "b" or "c".',
-)
+lesson03.exercise_2(my_lambda, why, color_prior, images[0])
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -372,18 +367,7 @@ def weights_of(q, lambda_):
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
-q, x = np.array([0.7, 0.2, 0.1]), 0.25
-raw, wrong_4, swapped = (1 / (k * q + rest) for k, rest in ((0.75, x / 3), (0.75, x / 4), (x, 0.25)))
-exercises.check(
-    weights_of(q, x),
-    raw / (q * raw).sum(),
-    (raw, "The second equation is missing: divide by Σ q v."),
-    (raw / raw.mean(), "Every color counts once in your mean. A pixel's mean weight is Σ q v."),
-    (raw / raw.sum(), "Your weights sum to 1. It is Σ q v that must be 1."),
-    (wrong_4 / (q * wrong_4).sum(), "1 / 4 belongs to a square of area 4. Uniform is 1 / n here."),
-    (swapped / (q * swapped).sum(), "λ and 1 - λ are swapped: λ belongs to the uniform part."),
-    otherwise="First 1 / ((1 - λ) q + λ / n), then divide by Σ q v.",
-)
+lesson03.exercise_3(weights_of)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -397,16 +381,55 @@ exercises.check(
 # </details>
 
 # %% [markdown]
+# ## Three questions on 01 to 03
+#
+# The answers are in your own split and your own prior: `split`, `share`, `color_prior`, `p` and `v` are at hand. Type a
+# number, or code that finds it.
+#
+# 1. Which color's bin is the most common one *after gray's own*? Give the middle of the bin, a and b in ab units.
+# 2. How many times as many pixels lie in gray's bin as in all the vivid reds together, the bins with a of 56 or more?
+# 3. A stratified draw takes 30 of your training photos. How many come from the largest class?
+
+# %% tags=["exercise"]
+runner_up = [..., ...]  # a, b
+times = ...
+of_the_largest = ...
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
+# @title Check the three answers
+lesson03.quiz(runner_up, times, of_the_largest, color_prior, split)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# from collections import Counter
+#
+# others = share.copy()
+# others[middle, middle] = 0
+# runner_up = [a[others == others.max()][0], b[others == others.max()][0]]
+# times = share[middle, middle] / share[a >= 56].sum()
+# sizes = Counter(photo.label for photo in split.train)
+# of_the_largest = round(30 * max(sizes.values()) / len(split.train))
+# ```
+# The last line is right where the largest remainder agrees with plain rounding, as in the sample.
+# </details>
+
+# %% [markdown]
 # ## What we saw
 
 # %%
-near, gray = 100 * share[np.hypot(a, b) <= 20].sum(), 100 * share[middle, middle]
-print(f"- {near:.0f} % of the training pixels lie within 20 units of gray, {gray:.0f} % in its bin.")
-print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest colors {v.max():.1f}.")
-print(f"- The mean weight is 1 under the smoothed p′, {(share * v).sum():.2f} over the raw counts:")
-print("  smoothing moves some of the crowd at gray outwards, where weights are higher.")
-high, low = v.max() / v.min(), wrong.max() / wrong.min()
-print(f"- With probabilities in place of a density, the ratio falls from {high:.0f} to {low:.1f}.")
+most = "most" if near > 0.5 else "fewer than half"
+print(f"- {near:.1%} of the training pixels, {most} of them, lie within 20 units of gray.")
+common = "the most common" if gray == share.max() else "not the most common"
+print(f"- Gray's bin, with {gray:.0%}, is {common} one.")
+rare = "more" if v.max() > v[middle, middle] else "no more"
+print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest colors {v.max():.1f}, {rare}.")
+side = "lower" if raw < 0.995 else "higher" if raw > 1.005 else "the same"
+print(f"- The mean weight is 1 under the smoothed p′, and {raw:.2f} over the raw counts: {side}.")
+weaker = "weaker" if wrong.max() / wrong.min() < v.max() / v.min() else "no weaker"
+print(f"- With probabilities in place of a density, the rebalancing is {weaker}: the ratio of the weights")
+print(f"  is {wrong.max() / wrong.min():.1f} in place of {v.max() / v.min():.0f}.")
 
 # %% [markdown]
 # - The prior is kept in `prior.npz` beside the split, with its settings and the split's checksum;

@@ -23,16 +23,19 @@ NOTEBOOKS = sorted(FOLDER.glob("0*.py"))
 # What students write: notebook and exercise -> code that fills the cell, with a part of the sentence that helps.
 MISTAKES = {
     "01.1": {
-        "differs = [False] * 3": "cuts the .8 off",
-        "differs = [True] * 3": "nothing to cut off",
-        "differs = [True, False, True]": "Compute both",
+        'prediction = "rarely"': "the smallest class",
+        'prediction = "sometimes"': "one small class",
+        "prediction = 2": "another of the three",
     },
     "01.2": {
-        "def next_header(position, size): return position + 512 + size": "zeros up to the next",
-        "def next_header(position, size): return position + -(-size // 512) * 512": "header itself",
-        "def next_header(position, size): return position + 512 + size // 512 * 512": "round down",
-        "def next_header(position, size): return position + 512 + (size // 512 + 1) * 512": "no eleventh",
-        "def next_header(position, size): return size": "A header of 512 bytes",
+        "def draw(photos, number): return number": "A list of photos",
+        "def draw(photos, number): return photos[:1] * number": "drawn twice",
+        "def draw(photos, number): return photos[:number - 1]": "must be `number`",
+        "def draw(photos, number): return photos[:number]": "order of their classes",
+        "def draw(photos, number): return [p for i in range(3) for p in photos[i * 80 :][: (number + 2 - i) // 3]]": (
+            "as many as one of 20"
+        ),
+        "def draw(photos, number): return photos[-number:]": "Group the photos",
     },
     "01.3": {"my_sizes = [1, 1]": "Three sizes", "my_sizes = [50, 30, 20]": "add up to 100"},
     "02.1": {
@@ -43,11 +46,11 @@ MISTAKES = {
         "my_L = 90": "into the last line",
     },
     "02.2": {
-        "def chroma(c): return c[..., 1] ** 2 + c[..., 2] ** 2": "root is missing",
-        "def chroma(c): return np.abs(c[..., 1]) + np.abs(c[..., 2])": "straight way",
-        "def chroma(c): return np.linalg.norm(c, axis=-1)": "L is in it",
-        "def chroma(c): return np.hypot(c[1], c[2])": "a and b are",
-        "def chroma(c): return np.hypot(c[..., 0], c[..., 1])": "for any gray 0",
+        "def coarse(x, n): return x.reshape(len(x) // n, n, -1, n).mean((1, 3))": "Those are the means",
+        "def coarse(x, n): return x[::n, ::n].repeat(n, 0).repeat(n, 1)": "first pixel",
+        "def coarse(x, n): return x.reshape(len(x), -1, n).mean(-1).repeat(n, 1)": "Only along the rows",
+        "def coarse(x, n): return np.full_like(x, x.mean())": "mean of the whole plane",
+        "def coarse(x, n): return x": "Cut the plane",
     },
     "02.3": {
         "def gray_L(rgb): return lab.rgb_to_lab(rgb)[..., 0]": "true L",
@@ -72,6 +75,18 @@ MISTAKES = {
         "def weights_of(q, x): return (v := 1 / ((1 - x) * q + x / 4)) / (q * v).sum()": "square of area 4",
         "def weights_of(q, x): return (v := 1 / (x * q + (1 - x) / 3)) / (q * v).sum()": "swapped",
         "def weights_of(q, x): return 1 / q": "then divide",
+    },
+    "03.4": {
+        "runner_up = [0, 0]": "gray's own bin",
+        "runner_up = [8, 0]": "swapped",
+        "runner_up = [1, 7]": "multiple of its width",
+        "runner_up = [80, 64]": "the largest that is left",
+        "times = share[a >= 56].sum() / share[middle, middle]": "other way round",
+        "times = share[middle, middle]": "gray's share",
+        "times = 3": "where a is at least 56",
+        "of_the_largest = 37": "the whole class",
+        "of_the_largest = 5": "each class gave as many",
+        "of_the_largest = 20": "in whole photos",
     },
     "04.1": {
         "lowest, above = 512 * 512 + 512, 9 * 512 * 256 + 256": "with a bias",
@@ -277,7 +292,8 @@ def test_an_exercise_knows_right_from_wrong(name, given, capsys, monkeypatch):
 
 def test_each_notebook_has_two_or_three_and_they_span_the_kinds():
     for path in NOTEBOOKS:
-        assert 2 <= len(read(path)) <= 3, path.name
+        quizzes = path.read_text().count(".quiz(")
+        assert 2 <= len(read(path)) - quizzes <= 3, path.name
     assert set(MISTAKES) == set(EXERCISES)
     text = "\n".join(path.read_text() for path in NOTEBOOKS)
     for kind in ("predict, then run", "change λ and explain the map", "write Eq. 3 yourself"):
