@@ -248,7 +248,8 @@ for name, backbone in compared.items():
     print(f"{seconds[name]:.1f} s, {pace:.1f} photos a second")
 
 # %% [markdown]
-# Seconds depend on what else the machine does, and Lite0 is not B7: this says nothing of the paper's two networks.
+# Seconds depend on what else the machine does; the first epoch also builds the graph. And unless the profile is
+# `paper`, this is not B7: it says nothing of the paper's two networks.
 #
 # Now the pictures: the best, the middle and the worst of the first 200 validation photos, by EfficientNet's MSE.
 
@@ -259,7 +260,7 @@ L, ab = (np.concatenate(t)[:200] for t in zip(*first, strict=True))
 
 def answer_of(model, L):
     """Its ab / 128, (n, h, w, 2), for photos (n, h, w, 1)."""
-    return np.concatenate([model.predict_on_batch(few) for few in np.array_split(L, -(-len(L) // 8))])
+    return np.concatenate([model(few, training=False) for few in np.array_split(L, -(-len(L) // 8))])
 
 
 answers = {backbone: answer_of(each_run[name].build_model(), L) for name, backbone in compared.items()}

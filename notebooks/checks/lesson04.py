@@ -54,12 +54,12 @@ def exercise_3(my_climb, colorizer, backbone, learn, painted, with_taps):
     mine, usual = (colorizer(backbone, size, climb) for climb in (my_climb, colorizer.__defaults__[0]))
     kernels, wanted = ([v.shape for v in model.trainable_variables if len(v.shape) == 4] for model in (mine, usual))
     adds = any(isinstance(layer, keras.layers.Add) for layer in mine.layers)
-    width, is_right = mine.output_shape[1], kernels == wanted and mine.output_shape == usual.output_shape and not adds
+    is_right = kernels == wanted and mine.output_shape == usual.output_shape and not adds
     exercises.check(
         mine,
         lambda _: is_right,
         (lambda _: adds, "There is still a tap that is added."),
-        (lambda _: width < size, f"Its ab are {width} pixels wide, not {size}: enlarge at each rung."),
+        (lambda _: mine.output_shape[1] < size, "Its ab are smaller than the photo: enlarge at each rung."),
         otherwise="Start from `climb`, and keep its convolutions: all five, and their widths.",
     )
     if not is_right:

@@ -214,7 +214,7 @@ CONTRARY = {
             "mse": {"baseline": 0.03, "rebalanced": 0.02},
             "truth": np.array([5.0]),
             "price_of": {1: (0.03, 1), 0.8: (0.02, 1), 0.5: (0.01, 1), 0: (0.01, 1)},
-            "nearer": 0.5,
+            "bargain": "not the cheaper",
         },
         (
             "not below all gray's",
