@@ -352,7 +352,7 @@ figures.photo_row(tiles, [f"λ = {x}" for x in lambdas] * 2)
 
 # %%
 def step(bold, mild):
-    """What the step from one λ to a smaller one adds: to the plain MSE, and to the colorfulness, in points."""
+    """What a smaller λ adds to the plain MSE, and to the colorfulness, in points."""
     return price_of[bold][0] - price_of[mild][0], 100 * (price_of[bold][1] - price_of[mild][1])
 
 

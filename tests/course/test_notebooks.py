@@ -222,7 +222,6 @@ CONTRARY = {
             "MSE is not higher",
             "no paler",
             "does not always rise",
-            "0.5",
         ),
     ),
     "06": (
