@@ -222,6 +222,7 @@ CONTRARY = {
             "MSE is not higher",
             "no paler",
             "does not always rise",
+            "not the cheaper",
         ),
     ),
     "06": (
