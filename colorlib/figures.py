@@ -281,14 +281,14 @@ def _arrow(axes, start, stop, text=""):
 
 
 @quiet
-def tap_maps(model, L):
+def tap_maps(model, L, title="from fine edges to a coarse map"):
     """One photo, L (1, s, s, 1), and what each tap says of it: the mean over the tap's channels, finest first."""
     names = models.taps(model.name.removesuffix("_colorizer"))
     inputs = keras.Model(model.input, model.get_layer("prepared").output)(L)
     maps = [np.asarray(tap, np.float32)[0].mean(-1) for tap in model.get_layer("backbone")(inputs)]
     titles = ["L", *(f"{name}, {len(plane)}²" for name, plane in zip(names, maps, strict=True))]
     figure = photo_row([L[0, ..., 0], *((plane - plane.min()) / (np.ptp(plane) or 1) for plane in maps)], titles, 3)
-    figure.suptitle("What five taps see: from fine edges to a coarse map")
+    figure.suptitle(f"What five taps see: {title}")
     return figure
 
 

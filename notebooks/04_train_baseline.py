@@ -14,6 +14,8 @@
 #
 # # The baseline: a ladder on a frozen VGG-16
 #
+# ![Two photographs: in gray, as this notebook's model colors them, in dull browns and greens, and as they were](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/04.jpg)
+#
 # **What you will learn**
 #
 # - how a network that was made to name things is turned into one that colors: [taps](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#tap)
@@ -47,19 +49,21 @@ from colorlib import course
 settings = course.start(PROFILE, DATA, USE_DRIVE)
 
 # %%
+import time
 import keras
 import numpy as np
-from colorlib import batches, evaluation, figures, lab, models, runs, sources, training
-from colorlib.sources import sample
+from keras import layers
+from colorlib import batches, colorize, evaluation, figures, lab, models, runs, sources, training
+from colorlib.sources import photos, sample
 
 split = sources.prepare(settings)
 
 # %% [markdown]
 # ## 1. The question
 #
-# A photograph's lightness L is given, a number for every pixel. Asked for are the two numbers a and
-# b that make it a color. (Notebook 02 tells what L, a and b are.) The network sees L / 100 and
-# answers ab / 128, so that all numbers are small: L / 100 lies in [0, 1], ab / 128 in [-1, 1].
+# A photograph's lightness L is given, a number for every pixel. Asked for are the two numbers a and b that make it a
+# color. (Notebook 02 tells what L, a and b are.) The network sees L / 100 and answers ab / 128, so that all numbers
+# are small: L / 100 lies in [0, 1], ab / 128 in [-1, 1].
 
 # %% tags=["nbval-check-output"]
 L, ab = next(iter(batches.evaluation(split, "validation", settings)))
@@ -67,89 +71,158 @@ L, ab = L.numpy(), ab.numpy()
 print("given:", L.shape[1:], L.dtype, " asked for:", ab.shape[1:], ab.dtype)
 
 # %% [markdown]
-# A single gray pixel does not tell its color. Gray grass and a gray wall can be equally light. One
-# has to see *what is there*: texture first, then things. Networks that name the things in a photo
-# have learned to see both. So we borrow one.
+# We shall watch one photo all the way: the most colorful one among the first validation photos, which no model of ours
+# learns from.
+
+# %%
+pairs = zip(L, ab, strict=True)
+watched = int(np.argmax([evaluation.colorfulness(evaluation.to_rgb8(*pair)) for pair in pairs]))
+photo = photos.read_whole(split.paths("validation")[watched])
+print(sample.credit(split.paths("validation")[watched : watched + 1]))
+figures.photo_row([photo.image.convert("L"), photo.image], ["given", "the truth"], 2, size=3.6)
+
+# %% [markdown]
+# A single gray pixel does not tell its color. Gray grass and a gray wall can be equally light. One has to see *what is
+# there*: texture first, then things. Networks that name the things in a photo have learned to see both. So we borrow
+# one.
 #
 # ## 2. The backbone and its taps
 #
-# **VGG-16** was trained on ImageNet's 1.2 million photographs to name 1,000 kinds of things. We
-# leave out its last layers, which say the names, and **[freeze](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#frozen)**
-# the others: their weights never change. Such a borrowed network is called a *[backbone](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#backbone)*;
-# learning on top of it, *[transfer learning](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#transfer-learning)*.
+# **VGG-16** was trained on ImageNet's 1.2 million photographs to name 1,000 kinds of things. We leave out its last
+# layers, which say the names, and **[freeze](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#frozen)**
+# the others: their weights never change. Such a borrowed
+# network is called a *[backbone](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#backbone)*;
+# learning on top of it,
+# *[transfer learning](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#transfer-learning)*.
 #
-# Layer by layer, its image gets smaller and its channels get more: from many pixels that know
-# little to few that know much. At five depths we tap it: the last layer before each halving.
+# Layer by layer, its image gets smaller and its channels get more: from many pixels that know little to few that know
+# much. At five depths we tap it: the last layer before each halving. Here is what each tap makes of the photo, as the
+# mean over its channels:
 
 # %%
 network = runs.build("baseline", settings)
-if settings.weights == "none":
-    print("Random weights, as you asked: this backbone has never seen a photo.")
-figures.tap_maps(network, L[:1])
+one = slice(watched, watched + 1)
+figures.tap_maps(network, L[one], f"{settings.backbone}, weights: {settings.weights}")
+
+# %% [markdown]
+# The same network with *random* weights, which has never seen a photo:
+
+# %%
+figures.tap_maps(runs.build("baseline", settings.replace(weights="none")), L[one], "random weights")
+
+# %% [markdown]
+# The first tap has fine edges, with no idea of what they belong to; the last is a coarse map of where something is. A
+# good color needs both: *sky* from the last, and from the first *where exactly the sky ends*. Random weights pass on
+# light and dark, more and more blurred; of things they know nothing.
 
 # %% tags=["nbval-check-output"]
-backbone = network.get_layer("backbone")
-all_of_it, trained = len(backbone.variables), len(backbone.trainable_variables)
-print("variables of the backbone:", all_of_it, " to be trained:", trained)
-features = backbone(np.zeros((1, settings.image_size, settings.image_size, 3), "float32"))
+frozen = network.get_layer("backbone")
+print("variables of the backbone:", len(frozen.variables), " to be trained:", len(frozen.trainable_variables))
+features = frozen(np.zeros((1, settings.image_size, settings.image_size, 3), "float32"))
 for name, tap in zip(models.taps(settings.backbone), features, strict=True):
     print(f"{name:14} {tap.shape[1]:3} x {tap.shape[2]:3} pixels, {tap.shape[3]:3} channels")
 
 # %% [markdown]
-# The pictures above show each tap's mean over its channels. Fine edges are at the left, with no
-# idea of what they belong to; at the right is a coarse map of where something is. A good color
-# needs both: *sky* from the right, and from the left *where exactly the sky ends*.
+# ## 3. The ladder, in Keras
 #
-# ## 3. The ladder
-#
-# So we climb back. The deepest tap goes through a 1×1 convolution, which only changes its number of
-# channels. Then, [rung](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rung)
-# by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution mix the two. *BN* is
-# [batch normalization](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch-normalization),
-# which brings each channel to a common scale, *ReLU* sets negative numbers to 0. The **[head](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head)**
-# at the end is a convolution to two channels, a and b; its tanh keeps them in [-1, 1].
+# So we climb back. The deepest tap goes through a 1×1 convolution, which only mixes its channels. Then,
+# [rung](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rung)
+# by rung: enlarge two times, **add** the next tap, and let a 3×3 convolution mix the two.
+# [Batch normalization](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch-normalization)
+# brings each channel to a common scale; ReLU sets negative numbers
+# to 0. That is all:
 
 # %%
-drawing = figures.ladder(network)
-figures.save(drawing, "ladder_baseline", settings)
-drawing
+WIDTHS = (512, 256, 128, 64, 64)  # channels of the five rungs, the lowest first: as many as the next tap has
+
+
+def block(x, width, kernel, name):
+    x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def climb(taps):
+    x = block(taps[-1], WIDTHS[0], 1, "rung0")
+    for i in (1, 2, 3, 4):
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        x = layers.Add()([x, layers.BatchNormalization(momentum=0.9)(taps[-1 - i])])
+        x = block(x, WIDTHS[i], 3, f"rung{i}")
+    return x
+
 
 # %% [markdown]
-# The drawing is made from the model itself, not by hand. This is the paper's full-size model:
+# The **[head](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head)**
+# at the end is a convolution to two channels, a and b; its tanh keeps them in [-1, 1]. Its
+# first weights are tiny, so that the training begins with gray.
+
+
+# %%
+def colorizer(backbone, size, climb=climb):
+    """From L, (size, size, 1), to ab, (size, size, 2)."""
+    L = keras.Input((size, size, 1), name="L")
+    bgr = layers.Concatenate()([L, L, L])  # VGG-16 wants three channels,
+    # from 0 to 255, less ImageNet's mean color.
+    bgr = layers.Rescaling(255.0, [-103.939, -116.779, -123.68], name="prepared")(bgr)
+    tiny = keras.initializers.RandomNormal(stddev=1e-3)
+    head = layers.Conv2D(2, 3, padding="same", activation="tanh", kernel_initializer=tiny, name="head")
+    return keras.Model(L, head(climb(backbone(bgr))), name="vgg16_colorizer")
+
+
+# %% [markdown]
+# We stand it on the VGG-16 that comes with the project, at 64 pixels, so that it learns in seconds anywhere. The
+# drawing is made from the model itself:
+
+# %%
+small = settings.replace(image_size=64, form="paper", backbone="vgg16", weights="box")
+of_colorlib = runs.build("baseline", small)
+backbone = of_colorlib.get_layer("backbone")
+mine = colorizer(backbone, 64)
+figures.ladder(mine)
+
 
 # %% tags=["nbval-check-output"]
-paper_model = models.build_colorizer("vgg16", None, image_size=224)
-print(paper_model.input_shape, "->", paper_model.output_shape)
-trained = sum(int(np.prod(v.shape)) for v in paper_model.trainable_variables)
-frozen = sum(int(np.prod(v.shape)) for v in paper_model.get_layer("backbone").variables)
-print(f"trained {trained:,}, frozen {frozen:,} numbers")
+def count(variables):
+    return sum(int(np.prod(v.shape)) for v in variables)
+
+
+print(f"to be trained {count(mine.trainable_variables):,}, frozen {count(backbone.variables):,} numbers")
+
+# %% [markdown]
+# `colorlib` builds the same. Has its model the same layers, and, with the same weights, the same first loss?
+
+# %%
+few_L, few_ab = (t.numpy() for t in next(iter(batches.evaluation(split, "train", small, 48))))
+new_L, new_ab = (t.numpy() for t in next(iter(batches.evaluation(split, "validation", small))))
+
+# %% tags=["nbval-check-output"]
+shapes, same_of = ([tuple(v.shape) for v in each.trainable_variables] for each in (mine, of_colorlib))
+mine.set_weights(of_colorlib.get_weights())
+first, first_of = (np.mean((m(few_L[:8], training=False) - few_ab[:8]) ** 2) for m in (mine, of_colorlib))
+print("the same layers:", shapes == same_of, " the same first loss:", bool(np.isclose(first, first_of)))
 
 # %% [markdown]
 # > **What the paper says, and what we do**
 # >
-# > - It takes its baseline from Dahl, whose *residual encoder* we read from its public ports: the
-# >   five taps above and the ladder. The paper itself prints no layers.
-# > - It feeds L into a network made for RGB, and does not say how. We repeat L over three channels
-# >   and then do, inside the model, what VGG-16 is used to: numbers from 0 to 255, blue first, less
-# >   ImageNet's mean color.
-# > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*: so we do, the convolution without
-# >   bias.
-# > - Its Eq. 1 (below) is the plain mean over both channels and all pixels: what Keras calls the
-# >   mean squared error.
-# > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to
-# >   stop, the best weights come back, and an interrupted training goes on from its own past.
-# > - The head stands at full size in the paper. In `classroom` it stands at
-# >   [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
-# >   in `sample` at a quarter, and its ab are enlarged: the drawing shows which. An eye sees color less
-# >   sharply than light, and the sharp edges are in L anyway.
-# > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out
-# >   of them at random instead of rotating: that is ours.
+# > - It takes its baseline from Dahl, whose *residual encoder* we read from its public ports: the five taps above and
+# >   the ladder. The paper itself prints no layers.
+# > - It feeds L into a network made for RGB, and does not say how. We repeat L over three channels and then do, inside
+# >   the model, what VGG-16 is used to.
+# > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*: so we do, the convolution without bias.
+# > - Its Eq. 1 (below) is the plain mean over both channels and all pixels: what Keras calls the mean squared error.
+# > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to stop, the best
+# >   weights come back, and an interrupted training goes on from its own past.
+# > - The head stands at full size in the paper. In `classroom` it stands at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
+# >   in `sample`
+# >   at a quarter, on a thinner ladder, and its ab are enlarged. An eye sees color less sharply than light, and the
+# >   sharp edges are in L anyway.
+# > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out of them at
+# >   random instead of rotating: that is ours.
 #
 # What is VGG-16 fed for black, middle gray and white?
 
 # %% tags=["nbval-check-output"]
-fed = keras.Model(paper_model.input, paper_model.get_layer("prepared").output)
-image = np.zeros((1, 224, 224, 1), "float32")
+fed = keras.Model(mine.input, mine.get_layer("prepared").output)
+image = np.zeros((1, 64, 64, 1), "float32")
 image[0, 0, :3, 0] = 0, 0.5, 1
 for name, pixel in zip(("black", "gray", "white"), fed(image).numpy()[0, 0], strict=False):
     print(f"{name:6}", np.round(pixel, 1))
@@ -214,18 +287,96 @@ figures.swatches({**named, "Eq. 1's best answer": (45, best_a, best_b)})
 # network: it is what Eq. 1 asks for. Squares punish a large mistake more than many small ones, so
 # that in doubt the best answer lies in the middle, and the middle of all colors is nearly gray.
 #
-# That is why models trained on Eq. 1 give brown and gray photos, and why notebook 05 changes the
-# loss and nothing else.
+# That is why models trained on Eq. 1 give brown and gray photos, and why notebook 05 changes the loss and nothing else.
 #
-# ## 5. Training
+# ## 5. `compile` and `fit`
 #
-# `training.train` calls Keras' own `fit`. After each [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch)
-# (each photo seen once) it looks at the [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
-# photos, which the model does not learn from. Where their loss has not improved for some epochs it
-# stops (*[early stopping](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#early-stopping)*)
-# and brings back the weights of the best epoch. Now and then it writes a [checkpoint](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#checkpoint):
-# interrupted, it goes on from there; finished, it trains nothing. How far one step corrects the
-# weights, the [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate),
+# Keras needs two calls: `compile` names the optimizer and the loss, `fit` trains. We add a callback. After each
+# [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch)
+# (each photo seen once) it asks the model for the colors of the photo that we watch.
+
+
+# %%
+class Album(keras.callbacks.Callback):
+    """Keeps, after each epoch, a row of numbers and the model's answer for one photo."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.answers = [], []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rows.append({"epoch": epoch + 1, **logs, "seconds": time.perf_counter() - self.begin})
+        self.answers.append(np.asarray(self.model(new_L[one], training=False))[0])
+
+
+# %% [markdown]
+# *Adam* is the optimizer: it corrects every weight a little after each batch, by its gradient. How far is the
+# [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate).
+# We take four epochs of 48 photos. The [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
+# photos are those that the model does not learn from.
+
+
+# %%
+def learn(model):
+    album = Album()
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate=2e-3), loss="mse")
+    keras.utils.set_random_seed(1)
+    data = {"x": few_L, "y": few_ab, "validation_data": (new_L, new_ab)}
+    model.fit(**data, batch_size=8, epochs=4, callbacks=[album], verbose=2)
+    return album
+
+
+pretrained = learn(mine)
+
+# %% [markdown]
+# ## 6. With what ImageNet taught, and without
+#
+# What is the backbone's knowledge worth? The same ladder with the same first weights, on a VGG-16 that has *random*
+# weights, frozen as well:
+
+# %%
+blind = colorizer(runs.build("baseline", small.replace(weights="none")).get_layer("backbone"), 64)
+for variable, start in zip(blind.trainable_variables, of_colorlib.trainable_variables, strict=True):
+    variable.assign(start)
+random = learn(blind)
+
+# %%
+few_gray = float(np.mean(new_ab**2))
+albums = {"pretrained": pretrained.rows, "random": random.rows}
+figures.learning_curves(albums, "loss", {"all gray": few_gray})
+
+
+# %%
+def painted(answer):
+    """The watched photo in the colors of an answer."""
+    return colorize.paint(photo, np.asarray(answer))
+
+
+rows = [{f"epoch {k + 1}": painted(a) for k, a in enumerate(each.answers)} for each in (pretrained, random)]
+figures.photo_table(rows, ["pretrained", "random"])
+
+# %%
+final = {name: rows[-1]["val_loss"] for name, rows in albums.items()}
+verdict = "lower" if final["pretrained"] < final["random"] else "not lower"
+print(f"After four epochs, the validation loss with pretrained weights is {verdict} than with random ones:")
+print(f"{final['pretrained']:.4f} and {final['random']:.4f}; all gray {few_gray:.4f}.")
+
+# %% [markdown]
+# Four epochs of 48 small photos are a taste, not a measurement: another seed can turn them round. The first pictures
+# may be wild: batch normalization has seen few batches yet. (A network trained *from scratch* changes its backbone as
+# well; that takes far more photos and time.)
+#
+# ## 7. Training in earnest
+#
+# `colorlib` does the same, **and keeps its books**. `training.train` calls Keras' own `fit`, on all photos, at full
+# size, changed at random. Where the validation loss has not improved for some epochs it stops
+# (*[early stopping](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#early-stopping)*)
+# and brings back the weights of the best epoch. Now and then it writes a
+# [checkpoint](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#checkpoint):
+# interrupted, it goes on from there; finished, it trains nothing. Its learning rate
 # falls to 0 over the epochs.
 
 # %%
@@ -260,7 +411,7 @@ curve
 # %% [markdown]
 # Three things to read off:
 #
-# - The training loss falls on. The validation loss need not: where it rises while the other falls,
+# - The training loss usually falls on. The validation loss need not: where it rises while the other falls,
 #   the network learns its training photos by heart (it *[overfits](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#overfitting)*).
 #   The ring marks the epoch whose weights are kept.
 # - In training mode, batch normalization uses the statistics of the batch at hand, and the photos
@@ -279,7 +430,7 @@ print(f"on the training photos: baseline {own:.4f}, all gray {floor:.4f}")
 print("It has learned from them." if own < floor else "It has learned nothing yet: too few steps or photos.")
 
 # %% [markdown]
-# ## 6. What it paints
+# ## 8. What it paints
 #
 # The rule for choosing photos: those at the 0th, 50th and 100th percentile of the MSE, that is
 # the best, the middle and the worst one. Never the ones we like. First from the training photos:
@@ -316,12 +467,11 @@ seen
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
-from colorlib.course import exercises
+from notebooks.checks import lesson04
 
 # %% [markdown]
-# **Exercise 1: predict, then run.** How many weights has the ladder's lowest rung in the paper's model, a 1×1
-# convolution from 512 channels to 512, without bias? And the rung above it: 3×3, from 512 channels to 256? The check
-# asks the model.
+# **Exercise 1: predict, then run.** How many weights has the ladder's lowest rung, a 1×1 convolution from 512 channels
+# to 512, without bias? And the rung above it: 3×3, from 512 channels to 256? The check asks the model.
 
 # %% tags=["exercise"]
 lowest = ...  # your answers: numbers, or products
@@ -329,16 +479,7 @@ above = ...
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
-kernels = [paper_model.get_layer(f"rung{i}_conv").kernel for i in (0, 1)]
-exercises.check(
-    [lowest, above],
-    [int(np.prod(kernel.shape)) for kernel in kernels],
-    ([512 * 512 + 512, 9 * 512 * 256 + 256], "These are with a bias for each channel. Here is none."),
-    (lambda n: n[0] in (512, 1024), "Each of the 512 channels out has a weight for each of the 512 in."),
-    (lambda n: n[1] == 512 * 256, "A 3×3 kernel has 9 weights for each pair of channels, not 1."),
-    (lambda n: n[1] == 3 * 512 * 256, "3×3 are 9 places, not 3."),
-    otherwise="k × k from m to n channels: each pair of channels has k · k weights.",
-)
+lesson04.exercise_1(lowest, above, of_colorlib)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -357,22 +498,9 @@ exercises.check(
 # %% tags=["exercise"]
 my_loss = ...  # a table like `loss`
 
-
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
-def lands(table):
-    at = np.unravel_index(np.argmin(table), grid_a.shape)
-    return int(grid_a[at]), int(grid_b[at])
-
-
-exercises.check(
-    my_loss,
-    lambda table: np.shape(table) == grid_a.shape and lands(table) == (60, 45),
-    (lambda table: np.shape(table) != grid_a.shape, "One number for every answer: a table like `loss`."),
-    (lambda table: lands(table) == (best_a, best_b), "It is still best at the mean: are the squares gone?"),
-    (lambda table: lands(table) == (0, 40), "All cars count the same here: `share` is missing."),
-    otherwise="Sum, over the cars, share · (|a - a of the car| + |b - b of the car|).",
-)
+lesson04.exercise_2(my_loss, grid_a, grid_b, cars, share)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -385,29 +513,33 @@ exercises.check(
 # </details>
 
 # %% [markdown]
-# **Exercise 3: predict, then run.** VGG-16 halves its image four times on the way to its deepest tap. Which of the
-# sizes 64, 100, 128 and 224 does its ladder refuse? Try `models.build_colorizer("vgg16", None, size)`.
+# **Exercise 3: a ladder without taps.** What do the four upper taps give? Write `climb` without them: only the deepest
+# one, enlarged four times. The check trains your ladder as we trained ours and shows both. Predict: what will the
+# colors miss?
+
 
 # %% tags=["exercise"]
-refused = ...  # a list of sizes
+def my_climb(taps):
+    return ...  # your code here
+
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 3
-exercises.check(
-    refused,
-    lambda sizes: sorted(np.ravel(sizes)) == [size for size in (64, 100, 128, 224) if size % 16],
-    (lambda sizes: 100 not in np.ravel(sizes), "Halve 100 four times: 50, 25, 12.5 …"),
-    otherwise="64, 128 and 224 are multiples of 16: halved four times, they stay whole.",
-)
+lesson04.exercise_3(my_climb, colorizer, backbone, learn, painted, pretrained)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# refused = [100]
+# def my_climb(taps):
+#     x = block(taps[-1], WIDTHS[0], 1, "rung0")
+#     for i in (1, 2, 3, 4):
+#         x = layers.UpSampling2D(interpolation="bilinear")(x)
+#         x = block(x, WIDTHS[i], 3, f"rung{i}")
+#     return x
 # ```
-# 100 is no multiple of 16, so that an enlarged rung and its tap would differ in size. The error says which sizes are
-# near.
+# The deepest tap has 4 × 4 pixels here: it may know what is there, but not where it ends, and the colors run over the
+# edges.
 # </details>
 
 # %% [markdown]
@@ -415,9 +547,14 @@ exercises.check(
 
 # %%
 best_row = run.history[run.best_epoch - 1]
-print(f"{len(run.history)} epochs, the best is {run.best_epoch}: validation loss {best_row['val_loss']:.4f}")
-print(f"(all gray there: {gray_validation:.4f}); on the training photos {own:.4f} against {floor:.4f}.")
-print(f"{sum(row['seconds'] for row in run.history):.0f} seconds of training.")
+better, learned = best_row["val_loss"] < gray_validation, own < floor
+print(f"The ladder has {count(mine.trainable_variables):,} numbers to learn; VGG-16's are borrowed.")
+print(f"With them the loss after four epochs was {verdict} than with random ones.")
+print(f"{len(run.history)} epochs in earnest, {sum(row['seconds'] for row in run.history):.0f} seconds;")
+print(f"the best is {run.best_epoch}: validation loss {best_row['val_loss']:.4f},", end=" ")
+print(f"{'better than' if better else 'no better than'} all gray ({gray_validation:.4f}).")
+print(f"On its own training photos: {own:.4f},", end=" ")
+print(f"{'better than' if learned else 'no better than'} all gray ({floor:.4f}).")
 
 # %% [markdown]
 # - A frozen backbone sees; a ladder of taps climbs back to full size; a head of two channels paints.

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jupytext
+import numpy as np
 import pytest
 
 from colorlib import settings
@@ -101,19 +102,19 @@ MISTAKES = {
         "my_loss = sum(abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2]) for c in cars)": "`share` is missing",
         "my_loss = grid_a": "Sum, over the cars",
     },
-    "04.3": {"refused = [64]": "Halve 100", "refused = [100, 224]": "multiples of 16"},
-    "05.1": {'prediction = "red"': "neither gains", 'prediction = "green"': "neither gains", "prediction = 1": "Write"},
-    "05.2": {
-        "my_lambda = 0": "the other end",
-        "my_lambda = 0.25": "how much of it",
-        "my_lambda = 2": "between 0 and 1",
-        "my_lambda = 0.5": "takes p′ out",
+    "04.3": {
+        "my_climb = climb": "still a tap that is added",
+        "def my_climb(taps): return block(taps[-1], 512, 1, 'rung0')": "enlarge at each rung",
+        "def my_climb(taps): return layers.UpSampling2D(16)(block(taps[-1], 512, 1, 'rung0'))": "all five",
     },
+    "05.1": {'prediction = "red"': "neither gains", 'prediction = "green"': "neither gains", "prediction = 1": "Write"},
+    "05.2": {"my_lambda = 2": "between 0 and 1", "my_lambda = 0": "more colorful", "my_lambda = 1": "paler"},
     "05.3": {
-        "colleagues_eq2 = eq2": "Eq. 2 itself",
-        "def colleagues_eq2(Y, P): return np.mean(color_prior.weight_of(P) * np.sum((Y - P) ** 2, -1))": "Twice",
-        "def colleagues_eq2(Y, P): return np.mean((Y - P) ** 2)": "weights are missing",
-        "def colleagues_eq2(Y, P): return 7.0": "change one name",
+        "my_loss = rebalanced_mse.call": "take the root",
+        "def my_loss(Y, P): return root(Y) * keras.ops.sum((Y - P) ** 2, -1)": "Twice",
+        "def my_loss(Y, P): return (Y - P) ** 2": "weights are missing",
+        "def my_loss(Y, P): return root(P) * keras.ops.mean((Y - P) ** 2, -1)": "*true*",
+        "def my_loss(Y, P): return 7.0": "the squared error",
     },
     "06.1": {"my_patience = 3": "just before", "my_patience = 9": "a smaller patience", "my_patience = 1": "Count"},
     "06.2": {
@@ -125,11 +126,17 @@ MISTAKES = {
         "def drop(channels, kept, rate): return kept": "0 where a channel",
     },
     "06.3": {
-        "my_seconds = 5602": "one epoch",
-        "my_seconds = 56020": "its 10 epochs",
-        "my_seconds = 56020 / 3": "10 epochs, not 3",
-        "my_seconds = 56020 * 3": "30 epochs",
-        "my_seconds = 1": "10 epochs took",
+        "def upside_down(model, L): return answer_of(model, L[:, ::-1])": "still upside down",
+        "def upside_down(model, L): return answer_of(model, L)": "usual colors",
+        "def upside_down(model, L): return answer_of(model, L)[:, ::-1]": "but not the photos",
+        "def upside_down(model, L): return answer_of(model, L[:, :, ::-1])[:, :, ::-1]": "left to right",
+        "def upside_down(model, L): return L": "Turn the rows",
+    },
+    "06.4": {
+        "percent, lowest_mse, seconds_for_one = 0.2, 'gray', 1 / 3": "a share",
+        "percent, lowest_mse, seconds_for_one = -20, 'rebalanced', 6": "The other sign",
+        "percent, lowest_mse, seconds_for_one = 80, 'baseline', 9": "what is left",
+        "percent, lowest_mse, seconds_for_one = 3, 'efficientnet', 3": "100 · (1 -",
     },
     "07.1": {
         "always_b = [0, 0.1]": "like `gray`",
@@ -184,8 +191,9 @@ MISTAKES = {
         "def remembered(z, h, s): return z": "Start from z",
     },
 }
-# What a student has at hand who takes `colorfulness` apart (07.2): the formula, with the two places left open.
+# What a student has at hand: the root of v (05.3), and `colorfulness` taken apart (07.2), with two places left open.
 HELPERS = """
+def root(ab): return rebalanced_mse.weight_of(ab) ** 0.5
 def of(rgb, f, g):
     r, green, b = np.moveaxis(rgb.astype(float), -1, 0)
     rg, yb = f(r - green), g((r + green) / 2 - b)
@@ -245,16 +253,32 @@ def needed(before, source, given):
 EXERCISES = {name: exercise for path in NOTEBOOKS for name, exercise in read(path).items()}
 
 
+def history(*losses, seconds):
+    """Rows of a history.csv whose loss is the plain MSE."""
+    return [{"val_loss": loss, "val_mse": loss, "seconds": seconds} for loss in losses]
+
+
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """What no exercise makes for itself: the settings of the setup cell, and a model that answers at once."""
+    """What no exercise makes for itself: the settings of the setup cell, and models and runs that are there at once."""
     import keras
 
-    image = keras.Input((64, 64, 1))
-    model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", activation="tanh")(image))
     folder = tmp_path_factory.mktemp("exercises")
     chosen = settings.load("sample", data_folder=folder / "data", results_folder=folder / "results")
-    return {"settings": chosen, "model": model}
+    image = keras.Input((chosen.image_size, chosen.image_size, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", activation="tanh")(image))
+    bgr = keras.Input((64, 64, 3))  # five taps as wide as VGG-16's
+    pooled = [keras.layers.AveragePooling2D(2**i)(bgr) for i in range(5)]
+    taps = [keras.layers.Conv2D(width, 1)(x) for width, x in zip((64, 128, 256, 512, 512), pooled, strict=True)]
+    backbone = keras.Model(bgr, taps, name="backbone")
+    backbone.trainable = False
+    pair = np.full((4, 64, 64, 1), 0.5, np.float32), np.full((4, 64, 64, 2), 0.1, np.float32)
+    few = dict(zip(("few_L", "few_ab", "new_L", "new_ab"), pair * 2, strict=True))
+    losses = {"baseline": history(0.02, 0.016, seconds=6), "efficientnet": history(0.012, seconds=2)}
+    losses["rebalanced"] = [{"val_loss": 0.01, "val_mse": 0.03, "seconds": 6}]
+    album = SimpleNamespace(rows=losses["baseline"], answers=[pair[1][0]])
+    runs = {"histories": losses, "gray_validation": 0.02, "pretrained": album, "one": slice(0, 1)}
+    return {"settings": chosen, "model": model, "backbone": backbone, **few, **runs}
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -32,10 +32,10 @@ def read(row):
     return Image.open(sample.FOLDER / row["file"]).convert("RGB")
 
 
-def sheet(images, titles, columns, height):
+def sheet(images, titles, columns, height, page=WIDTH):
     """Pictures in rows of `columns`, cut to one size, each below its title."""
-    width = (WIDTH + GAP) // columns - GAP
-    whole = Image.new("RGB", (WIDTH, (height + 32) * -(-len(images) // columns)), "white")
+    width = (page + GAP) // columns - GAP
+    whole = Image.new("RGB", (page, (height + 32) * -(-len(images) // columns)), "white")
     draw, font = ImageDraw.Draw(whole), ImageFont.load_default(18)
     for i, (image, title) in enumerate(zip(images, titles, strict=True)):
         x, y = i % columns * (width + GAP), i // columns * (height + 32)
@@ -95,6 +95,66 @@ def first_03():
     for i, image in enumerate(images):
         whole.paste(image, (i * images[0].width, 0))
     return whole
+
+
+def models_of(*names):
+    """The sample's models, trained where they are missing; and the box."""
+    from colorlib import colorize, runs, settings, sources, training
+
+    chosen = settings.load("sample")
+    split, models = sources.prepare(chosen), {}
+    for name in names:
+        if name == "the box":
+            models[name] = colorize.box()
+        else:
+            training.train(name, chosen, split)
+            models[name] = runs.Run(chosen, name).build_model()
+    return models
+
+
+def colored(*names, percentiles=(25, 75), columns=3, height=180, page=WIDTH):
+    """Test photos by some of the models, from gray or to the truth: those at these percentiles of the squared error of
+    the last model (0: the best). No model has learned from them."""
+    from before_after import squared_error
+
+    from colorlib import colorize
+
+    models, images = models_of(*(name for name in names if name not in ("gray", "truth"))), []
+    rows = sorted(photos("test"), key=lambda row: squared_error(row, [*models.values()][-1]))
+    for percentile in percentiles:
+        truth = read(rows[round(percentile / 100 * (len(rows) - 1))])
+        by_name = {"gray": truth.convert("L").convert("RGB"), "truth": truth}
+        images += [by_name[name] if name in by_name else colorize.colorize(truth, models[name]) for name in names]
+    return sheet(images, [*names] * len(percentiles), columns, height, page)
+
+
+def first_04():
+    return colored("gray", "baseline", "truth")
+
+
+def first_05():
+    return colored("baseline", "rebalanced", "truth")
+
+
+def first_06():
+    return colored("baseline", "efficientnet", "truth")
+
+
+def first_07():
+    names = ("gray", "efficientnet", "baseline", "rebalanced", "the box", "truth")
+    return colored(*names, percentiles=(50,), height=185, page=720)
+
+
+def first_09():
+    """A photo of 09, from gray through the mean to the boldest answer."""
+    from colorlib import colorize
+    from colorlib.sources import sample
+
+    truth, box = read(next(row for row in sample.credits() if row["file"] == "photos/hopper.jpg")), colorize.box()
+    shown = {"gray": truth.convert("L").convert("RGB")}
+    for name, vividness in {"the mean": 0, "vividness 0.5": 0.5, "vividness 1": 1}.items():
+        shown[name] = colorize.colorize(truth, box, vividness=vividness)
+    return sheet([*shown.values(), truth], [*shown, "truth"], 5, 215)
 
 
 def main() -> None:
