@@ -229,7 +229,8 @@ def weights_on_photo(images, weights, titles, label="weight v"):
         show_photo(axes[0, column], image, title)
         shown = axes[1, column].imshow(weight, norm=norm, cmap="viridis")
         axes[1, column].set_axis_off()
-    figure.colorbar(shown, ax=axes[1], label=label, shrink=0.9)
+    ticks = np.outer(10.0 ** np.arange(-3, 4), (1, 2, 5)).ravel()
+    figure.colorbar(shown, ax=axes[1], label=label, shrink=0.9, ticks=ticks, format="{x:g}").minorticks_off()
     return figure
 
 
@@ -331,16 +332,25 @@ def swatches(colors):
 
 
 @quiet
-def colorfulness_of_photos(truth, predicted):
-    """Predicted colorfulness against the truth's, a point a photo. predicted: name -> (photos,); truth: (photos,)."""
-    figure, ((axis,),) = panels(1, 1, 6.2, 3.9)
-    top = 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
-    axis.plot([0, top], [0, top], color="0.5", linewidth=1, label="as colorful as the truth")
-    for (name, values), marker in zip(predicted.items(), "o^sDv", strict=False):
-        axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
-    axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
-    axis.set_title("Below the line: paler than the truth")
-    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+def intervals(measures, floors=(), wanted=()):
+    """Values with their 95 % intervals: a panel a measure, a row an answer.
+
+    measures: heading -> {answer: (value, low, high)}, with the same answers; floors: those of them that learn nothing,
+    drawn hollow; wanted: heading -> the value that is best, as a dotted line.
+    """
+    names = list(next(iter(measures.values())))
+    figure, axes = panels(1, len(measures), 9, 0.28 * len(names) + 0.7, sharey=True)
+    for axis, (heading, values) in zip(axes[0], measures.items(), strict=True):
+        for row, name in enumerate(names):
+            value, *interval = values[name]
+            look = {"color": "0.5", "fillstyle": "none"} if name in floors else {"color": "#0072B2"}
+            axis.plot(interval, [row, row], color=look["color"], linewidth=1.5)
+            axis.plot(value, row, "o", **look, markerfacecoloralt="white", markersize=8)
+        if heading in wanted:
+            axis.axvline(wanted[heading], color="#D55E00", linestyle=":")
+        axis.set(title=heading, yticks=range(len(names)), yticklabels=names)
+        axis.tick_params("y", length=0)
+    axes[0, 0].invert_yaxis()
     return figure
 
 
@@ -397,8 +407,7 @@ def distributions(planes, marks=()):
     for axis, title, marked in itertools.zip_longest(axes[0], planes, marks, fillvalue={}):
         lightness, colors, p = planes[title]
         _show_plane(axis, lightness, paleness=0.75)
-        likely = np.asarray(p) > 1e-3
-        colors, p = np.asarray(colors, np.float32)[likely], np.asarray(p)[likely]
+        colors, p = (np.asarray(each, np.float32)[np.asarray(p) > 1e-3] for each in (colors, p))
         own = lab.lab_to_rgb(np.insert(colors, 0, lightness, axis=1))
         axis.scatter(*colors.T, 1500 * p, own, edgecolors="0.3", linewidths=0.5)
         for (name, color), marker in zip(marked.items(), "oD*^", strict=False):
