@@ -109,8 +109,8 @@ figure
 # %% [markdown]
 # ## Typical photos, and the extremes
 #
-# Nobody picked these by hand. From each of the three classes with the most test photos comes one: at the 10th
-# percentile of its class by the error of the best model, at the median, at the 90th. Photos that are nearly black, in
+# Nobody picked these by hand. From each of the three classes with the most test photos comes one: at the 25th
+# percentile of its class by the error of the best model, at the median, at the 75th. Photos that are nearly black, in
 # which all models look alike, are passed over. (The extremes are further down.)
 
 # %%
@@ -126,7 +126,7 @@ def bright_enough(i):
 
 
 chosen = {}
-for name, percentile in zip(largest, (0.1, 0.5, 0.9), strict=False):
+for name, percentile in zip(largest, (0.25, 0.5, 0.75), strict=False):
     members = [i for i in np.argsort(error_of, kind="stable") if label_of[i] == name and bright_enough(i)]
     chosen[f"{name or 'photos'}, {percentile:.0%}"] = members[round(percentile * (len(members) - 1))]
 
@@ -144,7 +144,7 @@ def colored(answers, indices):
 # %%
 few = {name: answer for name, answer in table.answers.items() if name != "box, mean"}
 for (place, i), pictures in zip(chosen.items(), colored(few, [*chosen.values()]), strict=True):
-    print(f"{place} of its class, MSE {error_of[i]:.4f} ({best}). {sample.credit([paths[i]])}")
+    print(f"{place} of its class: MSE {error_of[i]:.4f} ({best}). {sample.credit([paths[i]])}".strip())
     figure = figures.photo_row([*pictures.values()], [*pictures], columns=3)
     figures.save(figure, f"photo_{place.split(',')[0]}", settings)
     display(figure)
@@ -186,7 +186,7 @@ for claim, (low, lead, high) in leads.items():
     verdict = "held" if low > 0 else "the contrary" if high < 0 else "not settled"
     print(f"{claim[0].upper() + claim[1:]}: {verdict}.")
     unit = evaluation.MEASURES[claims[claim][1]].heading
-    print(f"    {unit}: by {lead:.2g} in its favor, 95 % interval {low:.2g} to {high:.2g}")
+    print(f"    {unit}: {lead:+.2g} the way it is claimed, 95 % interval {low:+.2g} to {high:+.2g}")
 
 # %%
 hours_ratio = 0

@@ -375,8 +375,7 @@ print(f"With vividness the colors {grew}: mean chroma {chroma_at[0]:.0f} at 0, {
 same_gray = "the same gray" if difference < 0.5 else "not the same gray"
 could = "no model could" if difference < 0.5 else "a model could"
 print(f"Two photos of different colors had {same_gray}: {could} tell them apart.")
-worst_is = "not wrong in hue" if hue.startswith("a hue near") else "wrong in hue"
-print(f"The sample's worst, {worst_name}, is {worst_is}: on the whole {hue}, {size}.")
+print(f"The sample's worst photo, {worst_name}, got {hue}, {size}.")
 
 # %% [markdown]
 # Colors are guesses, and no model knows what the gray does not show. Say so beside the picture.

@@ -561,6 +561,9 @@ print(f"It {knows} when it is unsure: the most unsure quarter holds {part:.0%} o
 print(f"Freest of the three points: {max(apart, key=apart.get)}; least free: {min(apart, key=apart.get)}.")
 whites = "yellower" if tint["vividness 1"] > max(tint["truth"], tint["mean"]) + 1 else "no yellower"
 print(f"Whites turn {whites}: b {tint['truth']:.0f} in truth, {tint['vividness 1']:.0f} at vividness 1.")
+print(f"The lowest MSE was at vividness {cheapest}: {reason}.")
+worse = [name for name, value in ratio.items() if value >= 1]
+print(f"Classes whose gray its mean does not beat: {', '.join(worse) or 'none'}.")
 
 # %% [markdown]
 # A distribution keeps apart what the mean mixes. How bold to be, and what to do where the model does not know, are

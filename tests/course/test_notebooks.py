@@ -209,7 +209,7 @@ CONTRARY = {
             "hue": "a wrong hue",
             "size": "too bold",
         },
-        ("did not keep its own lightness", "colors did not grow", "not the same gray", "is wrong in hue"),
+        ("did not keep its own lightness", "colors did not grow", "not the same gray", "a, got a wrong hue, too bold"),
     ),
     "09": (
         {
