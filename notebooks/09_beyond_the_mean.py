@@ -203,7 +203,7 @@ for path in places:
     display(figures.photo_row([*shown.values()], [*shown], columns=3))
 
 # %% [markdown]
-# We stay with these two: things whose color can be guessed, sky and skin, and a cloth whose color nobody can know.
+# We stay with these two: sky and skin, whose colors can be guessed, and the balloon's cloth, which may have any.
 #
 # ## 4. One pixel
 #
@@ -413,9 +413,9 @@ def all_alike(z, seed):
 
 
 # %%
-drawn = [by_pixel(logits[1], 1), *(all_alike(logits[1], seed) for seed in (1, 2, 3))]
+drawn = [by_pixel(logits[0], 1), *(all_alike(logits[0], seed) for seed in (1, 2, 3))]
 titles = ["pixel by pixel", "version 1", "version 2", "version 3"]
-figures.photo_row([colorize.paint(seen[1], ab_drawn) for ab_drawn in drawn], titles, columns=2)
+figures.photo_row([colorize.paint(seen[0], ab_drawn) for ab_drawn in drawn], titles, columns=2)
 
 # %%
 apart = {}

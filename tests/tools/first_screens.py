@@ -54,7 +54,7 @@ def of_07() -> Image.Image:
 
 
 def of_09() -> Image.Image:
-    """The photo with the cloth of 09, from gray through the mean to the boldest answer."""
+    """A photo of 09, from gray through the mean to the boldest answer."""
     from colorlib import colorize
     from colorlib.sources import sample
 
