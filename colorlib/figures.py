@@ -328,7 +328,21 @@ def swatches(colors):
     return photo_row(squares, [*colors], len(colors), size=1.7)
 
 
-# 07_compare_models
+# 05_train_rebalanced, 07_compare_models
+
+
+@quiet
+def colorfulness_of_photos(truth, predicted):
+    """Predicted colorfulness against the truth's, a point a photo. predicted: name -> (photos,); truth: (photos,)."""
+    figure, ((axis,),) = panels(1, 1, 6.2, 3.9)
+    top = 1.05 * max(np.max(truth), *(np.max(values) for values in predicted.values()))
+    axis.plot([0, top], [0, top], color="0.5", linewidth=1, label="as colorful as the truth")
+    for (name, values), marker in zip(predicted.items(), "o^sDv", strict=False):
+        axis.plot(truth, values, marker, markersize=5, alpha=0.6, markeredgewidth=0, label=name)
+    axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
+    axis.set_title("Below the line: paler than the truth")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
 
 
 @quiet
