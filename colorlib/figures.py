@@ -229,7 +229,8 @@ def weights_on_photo(images, weights, titles, label="weight v"):
         show_photo(axes[0, column], image, title)
         shown = axes[1, column].imshow(weight, norm=norm, cmap="viridis")
         axes[1, column].set_axis_off()
-    figure.colorbar(shown, ax=axes[1], label=label, shrink=0.9)
+    ticks = np.outer(10.0 ** np.arange(-3, 4), (1, 2, 5)).ravel()
+    figure.colorbar(shown, ax=axes[1], label=label, shrink=0.9, ticks=ticks, format="{x:g}").minorticks_off()
     return figure
 
 
@@ -327,7 +328,7 @@ def swatches(colors):
     return photo_row(squares, [*colors], len(colors), size=1.7)
 
 
-# 07_compare_models
+# 05_train_rebalanced, 07_compare_models
 
 
 @quiet
@@ -341,6 +342,29 @@ def colorfulness_of_photos(truth, predicted):
     axis.set(xlabel="colorfulness of the truth", ylabel="colorfulness predicted", xlim=(0, top), ylim=(0, top))
     axis.set_title("Below the line: paler than the truth")
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@quiet
+def intervals(measures, floors=(), wanted=()):
+    """Values with their 95 % intervals: a panel a measure, a row an answer.
+
+    measures: heading -> {answer: (value, low, high)}, with the same answers; floors: those of them that learn nothing,
+    drawn hollow; wanted: heading -> the value that is best, as a dotted line.
+    """
+    names = list(next(iter(measures.values())))
+    figure, axes = panels(1, len(measures), 9, 0.28 * len(names) + 0.7, sharey=True)
+    for axis, (heading, values) in zip(axes[0], measures.items(), strict=True):
+        for row, name in enumerate(names):
+            value, *interval = values[name]
+            look = {"color": "0.5", "fillstyle": "none"} if name in floors else {"color": "#0072B2"}
+            axis.plot(interval, [row, row], color=look["color"], linewidth=1.5)
+            axis.plot(value, row, "o", **look, markerfacecoloralt="white", markersize=8)
+        if heading in wanted:
+            axis.axvline(wanted[heading], color="#D55E00", linestyle=":")
+        axis.set(title=heading, yticks=range(len(names)), yticklabels=names)
+        axis.tick_params("y", length=0)
+    axes[0, 0].invert_yaxis()
     return figure
 
 
@@ -397,8 +421,7 @@ def distributions(planes, marks=()):
     for axis, title, marked in itertools.zip_longest(axes[0], planes, marks, fillvalue={}):
         lightness, colors, p = planes[title]
         _show_plane(axis, lightness, paleness=0.75)
-        likely = np.asarray(p) > 1e-3
-        colors, p = np.asarray(colors, np.float32)[likely], np.asarray(p)[likely]
+        colors, p = (np.asarray(each, np.float32)[np.asarray(p) > 1e-3] for each in (colors, p))
         own = lab.lab_to_rgb(np.insert(colors, 0, lightness, axis=1))
         axis.scatter(*colors.T, 1500 * p, own, edgecolors="0.3", linewidths=0.5)
         for (name, color), marker in zip(marked.items(), "oD*^", strict=False):

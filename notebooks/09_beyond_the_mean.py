@@ -11,7 +11,7 @@
 #
 # # Beyond the mean: colors as a distribution
 #
-# ![Photographs: in gray, as colored by this project, and as they were](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/before-after.jpg)
+# ![One photo from gray through the mean to the boldest answer, and as it was](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/09.jpg)
 #
 # **What you will learn**
 #
@@ -19,8 +19,8 @@
 # - how such a model is trained, and how a color is made of its numbers, in a few lines of NumPy;
 # - how to see where a model does not know, and what else a photo may have looked like.
 #
-# **What it needs.** The colorizer in the box, which comes with the project, and a small model that learns from the
-# sample now, whatever the profile. No GPU.
+# **What it needs.** The colorizer in the box, which comes with the project. A small model learns from the sample now,
+# whatever the profile. No GPU.
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
@@ -47,6 +47,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # %%
 import keras
 import numpy as np
+from IPython.display import display
 
 from colorlib import batches, colorize, evaluation, figures, lab, losses, prior, sources, training
 from colorlib.settings import load
@@ -58,12 +59,12 @@ split = sources.prepare(on_sample)
 # %% [markdown]
 # ## 1. Three colors, two losses, two answers
 #
-# In notebook 05, six cars of ten were red, three green, one silver. From their gray nobody can tell which is which. A
-# model that must answer with *one* color gives a brown under Eq. 1, and another mixture under Eq. 2.
+# Of ten cars that look the same in gray, six are red, three green, one silver. A model that must answer with *one*
+# color gives a brown under Eq. 1, and another mixture under Eq. 2.
 #
-# Suppose that the model answers with the three **probabilities** instead: a
+# Suppose that it answers with the three **probabilities** instead: a
 # [distribution](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#distribution).
-# Then nothing is mixed yet. The weights $v$ are an example of Eq. 3's: red is rare, silver common.
+# Then nothing is mixed yet. The weights $v$ are an example of Eq. 3's: in photos at large, red is rare and gray common.
 
 # %%
 colors = np.array([[60, 45], [-40, 40], [0, 0]])  # a and b of red, green and silver
@@ -85,34 +86,18 @@ def best_answer(p, v):
 under_eq1, under_eq2 = best_answer(p, 1), best_answer(p, v)
 print("Eq. 1's answer:", under_eq1, "  Eq. 2's:", under_eq2.round(1))
 
-# %% [markdown]
-# Is that true? Let us not believe the formulas, and try every answer on a grid: which one has the lowest expected loss?
-
-# %% tags=["nbval-check-output"]
-grid = np.stack(np.meshgrid(np.arange(-60, 81), np.arange(-20, 61), indexing="ij"), axis=-1)
-
-
-def lowest(p, v):
-    """The answer x of the grid with the lowest Σ p v ‖c - x‖²."""
-    loss = sum(pv * ((grid - c) ** 2).sum(axis=-1) for pv, c in zip(p * v, colors, strict=True))
-    return grid[np.unravel_index(loss.argmin(), loss.shape)]
-
-
-print("on the grid, Eq. 1:", lowest(p, np.ones(3)), "  Eq. 2:", lowest(p, v))
-print("the formulas:      ", under_eq1.round().astype(int), "         ", under_eq2.round().astype(int))
-
 # %%
 answers = {"Eq. 1's answer": under_eq1, "Eq. 2's answer": under_eq2}
 figures.distributions({"a car's color, p": (60, colors, p)}, [answers])
 
 # %% [markdown]
-# Each disk is a color; its area says how probable it is. Both answers lie between the disks, where no car is.
+# Each disk is a color; its area says how probable it is. Both answers lie between the disks, where no car is. That they
+# are the best ones, section 5 shows by trying all others.
 #
 # > **What the paper says, and what we do.** It ends with a wish: "it would always be better to change the metric of
 # > evaluation, or introduce other components to deter the model from picking the average", perhaps reinforcement
-# > learning or a GAN. We take an older and simpler way: a distribution of colors, as Zhang, Isola and Efros (2016) did,
-# > whom the paper cites for its weights. That it holds the answers of Eq. 1 *and* of Eq. 2, for every λ, the paper does
-# > not say; the next sections show it.
+# > learning or a GAN. We take an older way, a distribution of colors, as Zhang, Isola and Efros (2016) did, whom the
+# > paper cites for its weights. That it holds the answers of Eq. 1 *and* of Eq. 2, for every λ, the paper does not say.
 #
 # ## 2. From three colors to all of them
 #
@@ -147,10 +132,9 @@ order = [int(np.argmax(np.all(corner == lab.NODES, axis=1))) for corner in corne
 print("colorlib shares it out alike:", bool(np.allclose(ours[order], share)))
 
 # %% [markdown]
-# The mean is the color itself, exactly. That is what makes the rest of this notebook work: nothing is lost by the grid.
+# The mean is the color itself, exactly: the grid moves no mean.
 #
-# The model answers for blocks of 4×4 pixels, so its **target** is the mean of sixteen such shares. Here is one block of
-# a photo.
+# The model answers for blocks of 4×4 pixels, so its **target** is the mean of sixteen such shares:
 
 # %%
 L, ab = next(iter(batches.evaluation(split, "test", on_sample, batch_size=len(split.test))))
@@ -162,7 +146,7 @@ figures.distributions({**shown, "a block of 16 pixels": (65, lab.NODES, target)}
 # %% [markdown]
 # How good is a distribution $p$, where the target is $t$? The
 # [cross-entropy](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#cross-entropy)
-# says it: low where $p$ had expected what is there. It is the loss, and it has **no** weights.
+# tells: it is low where $p$ had expected what is there. It is the loss, and it has **no** weights.
 #
 # $$-\sum_c t_c \log p_c$$
 
@@ -175,9 +159,6 @@ def cross_entropy(target, p):
 no_idea = np.full(len(lab.NODES), 1 / len(lab.NODES))
 in_keras = losses.ColorCrossEntropy()(block, np.zeros((1, 1, 1, len(lab.NODES)), np.float32))
 print(f"all colors alike: {cross_entropy(target, no_idea):.3f} nats; colorlib: {float(in_keras):.3f}")
-# The target itself is the best p that there is: what mixes in anything else loses.
-mixed = [cross_entropy(target, (1 - mix) * target + mix * no_idea + 1e-12) for mix in (0, 0.1, 0.5, 1)]
-print("the more is mixed into the target, the worse:", bool(np.all(np.diff(mixed) > 0)))
 
 # %% [markdown]
 # ## 3. What 105 photos can teach, and what the box knows
@@ -188,18 +169,20 @@ print("the more is mixed into the target, the worse:", bool(np.all(np.diff(mixed
 
 # %%
 run = training.train("vivid", on_sample, split)
-small, box = run.build_model(), colorize.box()
+small = run.build_model()
+box = colorize.box()
 
 # %% [markdown]
-# The box is the same kind of model with a wider ladder, and its backbone was trained on. Both answer for the sample's
-# test photos, which neither has learned from. The floor is the
+# The box is the same kind of model with a wider ladder, and its backbone has learned as well. Both answer for the
+# sample's test photos, which neither has learned from. The floor is the
 # [prior](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#prior): how often
 # each color occurs, whatever the photo.
 
 # %%
 counts = np.asarray(small.get_layer("head").counts) + 1
-said = {"small": small(L, training=False), "the box": box(L, training=False)}
-said = {"prior alone": np.zeros_like(said["small"]) + np.log(counts / counts.sum()), **said}
+in_box = np.asarray(box(L, training=False))
+said = {"prior alone": 0 * in_box + np.log(counts / counts.sum())}
+said |= {"small": small(L, training=False), "the box": in_box}
 nats = {name: float(losses.ColorCrossEntropy()(ab, z)) for name, z in said.items()}
 for name, value in nats.items():
     print(f"{name:12} {value:.2f} nats: as unsure as among {np.exp(value):3.0f} equally probable colors")
@@ -208,29 +191,29 @@ for name, value in nats.items():
 # %%
 def colored(path):
     """A photo as both models color it."""
-    means = {f"{name}, mean": colorize.colorize(path, m, vividness=0) for name, m in models.items()}
-    vivid = {f"{name}, vivid": colorize.colorize(path, m) for name, m in models.items()}
     image = photos.read_whole(path).image
-    return {"gray": image.convert("L"), **means, **vivid, "truth": image}
+    shown = {"gray": image.convert("L"), "small": colorize.colorize(path, small)}
+    shown |= {"box, mean": colorize.colorize(path, box, vividness=0), "box": colorize.colorize(path, box)}
+    return {**shown, "truth": image}
 
 
-models = {"small": small, "box": box}
 places = [sample.FOLDER / "photos" / name for name in ("balloon.jpg", "hopper.jpg")]
-figures.photo_table([colored(path) for path in places], ["", ""], size=2.2)
+for path in places:
+    shown = colored(path)
+    display(figures.photo_row([*shown.values()], [*shown], columns=3))
 
 # %% [markdown]
-# We stay with these two, test photos without conditions on their use: one with things whose color can be guessed, sky
-# and skin, and one with a cloth whose color nobody can know.
+# We stay with these two: sky and skin, whose colors can be guessed, and the balloon's cloth, which may have any.
 #
 # ## 4. One pixel
 #
-# What does the box say of a single pixel? Change the points, x to the right and y downwards, and run on from here.
+# What does the box say of a single pixel? Change the points (x to the right, y downwards), and run on from here.
 
 # %%
 points = {"sky": (0, 30, 30), "skin": (1, 150, 140), "cloth": (0, 165, 140)}  # photo, x, y
 seen = [photos.read_whole(path) for path in places]
 logits = [colorize.predict(photo, box) for photo in seen]
-figure = figures.photo_row([photo.image for photo in seen], columns=2, size=3.6)
+figure = figures.photo_row([photo.image for photo in seen], columns=2, size=3.2)
 for axis in figure.axes:
     axis.set_axis_on()
 for name, (i, x, y) in points.items():
@@ -256,7 +239,8 @@ pixels = {name: look_at(*point) for name, point in points.items()}
 p_of = {name: softmax(z) for name, (z, _) in pixels.items()}
 
 # %%
-v = prior.node_weights(np.asarray(box.get_layer("head").counts), colorize.LAMBDA)
+box_counts = np.asarray(box.get_layer("head").counts)  # how often each node occurred where the box learned
+v = prior.node_weights(box_counts, colorize.LAMBDA)
 marks = []
 for name, (_, true) in pixels.items():
     p = p_of[name]
@@ -264,15 +248,8 @@ for name, (_, true) in pixels.items():
 figures.distributions({name: (true[0], lab.NODES, p_of[name]) for name, (_, true) in pixels.items()}, marks)
 
 # %% [markdown]
-# The mean lies amid all disks. The *vivid* answer, Eq. 2's, is pulled towards the rare colors. The star is the truth.
-# Which answer is nearer to it?
-
-# %%
-for name, at in zip(pixels, marks, strict=True):
-    off = {answer: np.hypot(*(at[answer] - at["truth"])) for answer in ("mean", "vivid")}
-    print(f"{name:6} {min(off, key=off.get):5} is nearer: {off['mean']:.0f} and {off['vivid']:.0f} units off")
-
-# %% [markdown]
+# The star is the truth. The *vivid* answer, Eq. 2's, is pulled towards the rare colors.
+#
 # ## 5. One distribution, every answer
 #
 # `colorlib` makes colors of logits $z$ by one formula with two knobs, $γ$, the
@@ -290,19 +267,16 @@ def color_of(z, v, gamma, temperature=1.0):
     return w @ lab.NODES / w.sum()
 
 
-z, _ = pixels["cloth"]
-for gamma in (0, 0.5, 1):
-    print(f"γ = {gamma}: a, b =", color_of(z, v, gamma).round(1))
-
 # %% tags=["nbval-check-output"]
+z, _ = pixels["cloth"]
 choices = [(0, 1), (0.5, 1), (1, 1), (1, 0.3), (0.6, 2)]  # γ and T
 ours = [128 * np.asarray(losses.color_of(z, v, gamma, T)) for gamma, T in choices]
 by_hand = [color_of(z, v, gamma, T) for gamma, T in choices]
 print("colorlib gives the same:", bool(np.allclose(ours, by_hand, atol=0.01)))
 
 # %% [markdown]
-# Now the promise: γ = 0 is Eq. 1's best answer, and γ = 1 is Eq. 2's, **for every λ, without training again**. As with
-# the car, we try all answers on a grid, here for the cloth.
+# γ = 0 is Eq. 1's best answer, and γ = 1 is Eq. 2's, **for every λ, without training again**. We try all answers on
+# a grid, for the cloth.
 
 # %%
 grid = np.stack(np.meshgrid(np.arange(-90, 101.0), np.arange(-110, 101.0), indexing="ij"), axis=-1)
@@ -315,7 +289,7 @@ def best_on_grid(p, v):
     return grid[np.unravel_index(loss.argmin(), loss.shape)]
 
 
-v_of = {x: prior.node_weights(np.asarray(box.get_layer("head").counts), x) for x in (0.1, 0.2, 0.5, 1)}
+v_of = {x: prior.node_weights(box_counts, x) for x in (0.1, 0.2, 0.5, 1)}
 found = {x: (best_on_grid(softmax(z), v_of[x]), color_of(z, v_of[x], 1)) for x in v_of}
 for x, (tried, computed) in found.items():
     print(f"λ = {x:3}: best on the grid {tried}, by the formula {computed.round(1)}")
@@ -326,17 +300,15 @@ print("γ = 0 is Eq. 1's minimum:", bool(np.abs(eq1 - color_of(z, v, 0)).max() <
 print("γ = 1 is Eq. 2's, for each λ:", all(np.abs(one - two).max() <= 0.51 for one, two in found.values()))
 
 # %% [markdown]
-# With λ = 1 all colors weigh the same, and Eq. 2 is Eq. 1 again. Notebook 05 needed one training for its one λ. (A
-# network that is trained with Eq. 2 will not paint *exactly* this: it has to learn the weighted mean from the photos
-# that it sees, and no training reaches its minimum.)
+# With λ = 1 all colors weigh the same, and Eq. 2 is Eq. 1 again. Notebook 05 needed one training for its one λ (and no
+# training reaches its minimum exactly).
 #
 # ## 6. The knob
 #
-# The same photo, from gray through the mean to the boldest answer. Move the slider; where it does not move, on GitHub
-# for instance, look at the row below.
+# The same photo, from gray through the mean to the boldest answer. Move the slider, or look at the rows below.
 
 # %%
-steps = (0, 0.2, 0.4, 0.6, 0.8, 1)
+steps = (0, 0.25, 0.5, 0.75, 1)
 
 
 def painted(i, **choices):
@@ -346,16 +318,16 @@ def painted(i, **choices):
 
 titles = ["gray", *(f"vividness {gamma}" for gamma in steps)]
 bolder = [painted(1, vividness=gamma) for gamma in steps]
-figures.slider([seen[1].image.convert("L"), *bolder], titles, width=340)
+figures.slider([seen[1].image.convert("L"), *bolder], titles, width=270)
 
 # %%
-rows = [[painted(i, vividness=gamma) for gamma in (0, 0.4, 0.7, 1)] for i in (0, 1)]
-figures.photo_row([*rows[0], *rows[1]], [f"vividness {gamma}" for gamma in (0, 0.4, 0.7, 1)] * 2)
+rows = [painted(0, vividness=gamma) for gamma in steps[::2]] + bolder[::2]
+figures.photo_row(rows, titles[1::2] * 2, columns=3)
 
 # %% [markdown]
-# What does it cost? On the sample's test photos, the plain
-# [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse), Eq. 1's, beside
-# the [colorfulness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#colorfulness):
+# What does it cost? On the test photos, the
+# [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse), beside the
+# [colorfulness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#colorfulness):
 
 
 # %%
@@ -366,24 +338,28 @@ def cost(ab_answer):
     return np.mean((ab_answer - ab) ** 2), colorful[0] / colorful[1]
 
 
-at_quarter = {gamma: colorize.coloring(box, vividness=gamma)(said["the box"]) for gamma in steps}
+at_quarter = {gamma: colorize.coloring(box, vividness=gamma)(in_box) for gamma in steps}
 answer_at = {gamma: np.asarray(keras.ops.image.resize(c, ab.shape[1:3])) for gamma, c in at_quarter.items()}
 
 # %%
 gray = cost(np.zeros_like(ab))
 cost_of = {gamma: cost(answer) for gamma, answer in answer_at.items()}
 for gamma, (error, colorful) in cost_of.items():
-    print(f"vividness {gamma:3}: MSE {error:.4f}, {colorful:4.0%} as colorful as the truth")
-print(f"all gray:      MSE {gray[0]:.4f}")
+    print(f"vividness {gamma:4}: MSE {error:.4f}, {colorful:4.0%} as colorful as the truth")
+print(f"all gray:       MSE {gray[0]:.4f}")
 
 # %% [markdown]
-# **If** the probabilities are right, the mean has the lowest squared error, and whoever wants color pays in MSE. Are
-# they right here?
+# **If** the probabilities are right, the mean has the lowest squared error. But they are those of the photos that the
+# box has learned from. Do they hold for these?
 
 # %%
 cheapest = min(steps, key=lambda gamma: cost_of[gamma][0])
-reason = "as it should be" if cheapest == 0 else "these photos are more vivid than those that it learned from"
-print(f"The lowest MSE is at vividness {cheapest}: {reason}.")
+learned_from = box_counts @ np.hypot(*lab.NODES.T) / box_counts.sum()
+here = 128 * np.hypot(*np.moveaxis(np.asarray(ab), -1, 0)).mean()
+print(f"The lowest MSE is at vividness {cheapest}, of these five.")
+print(f"Mean chroma: {learned_from:.0f} in the photos that the box has learned from, {here:.0f} in these.")
+grayer = "grayer than these" if learned_from < here else "not grayer than these"
+reason = "as it should be" if cheapest == 0 else f"the photos that it learned from were {grayer}"
 
 # %% [markdown]
 # Where to stand is a choice, and now it is *yours*, after the training. But no vividness makes a wrong guess right.
@@ -405,11 +381,10 @@ maps, titles = [unsureness(z) for z in logits], ["", ""]
 figures.weights_on_photo([p.image for p in seen], maps, titles, label="as unsure as among so many colors")
 
 # %% [markdown]
-# A model that knows when it does not know can be asked to keep quiet. Does it know? If so, much of its error lies where
-# it is unsure:
+# Does it know when it does not know? If so, much of its error lies where it is unsure:
 
 # %%
-unsure = unsureness(np.asarray(said["the box"]))
+unsure = unsureness(in_box)
 small_ab = [np.asarray(keras.ops.average_pool(each, 4, 4)) for each in (answer_at[0], ab)]
 error = ((small_ab[0] - small_ab[1]) ** 2).sum(axis=-1)
 part = error[unsure > np.quantile(unsure, 0.75)].sum() / error.sum()
@@ -419,10 +394,9 @@ print(f"The most unsure quarter of the pixels holds {part:.0%} of the squared er
 # ## 8. What else it may have been
 #
 # A distribution holds more than one answer, so let us *draw* from it. If each pixel is drawn by itself, neighbors
-# disagree: each color is plausible, and the picture is not. The model says nothing of how pixels belong together.
-#
-# So we give all pixels the *same* noise. For a single pixel that is as fair a draw as before; but now pixels of which
-# the model says the same take the same color. A low temperature, in place of the largest logit alone, softens borders.
+# disagree: the model says nothing of how pixels belong together. So we give all pixels the *same* noise. For a single
+# pixel that is as fair a draw; but pixels of which the model says the same now take the same color. A low temperature,
+# in place of the largest logit alone, softens borders.
 
 
 # %%
@@ -439,24 +413,19 @@ def all_alike(z, seed):
 
 
 # %%
-versions = [[all_alike(z, seed) for seed in (1, 2, 3)] for z in logits]
-drawn = [[by_pixel(logits[i], 1), *versions[i]] for i in (0, 1)]
+drawn = [by_pixel(logits[0], 1), *(all_alike(logits[0], seed) for seed in (1, 2, 3))]
 titles = ["pixel by pixel", "version 1", "version 2", "version 3"]
-figures.photo_row([colorize.paint(seen[i], each) for i in (0, 1) for each in drawn[i]], titles * 2)
+figures.photo_row([colorize.paint(seen[0], ab_drawn) for ab_drawn in drawn], titles, columns=2)
 
 # %%
-spread = [128 * np.linalg.norm(np.std(each, axis=0), axis=-1) for each in versions]
-flat = [np.concatenate([plane.ravel() for plane in planes]) for planes in (maps, spread)]
-together, apart = np.corrcoef(flat)[0, 1], {}
-for name, (i, x, y) in points.items():
-    (width, height), (rows, columns) = seen[i].image.size, spread[i].shape
-    apart[name] = spread[i][y * rows // height, x * columns // width]
-    print(f"{name:6} the versions differ by {apart[name]:4.1f} units")
-print(f"correlation of how unsure it is with how far the versions differ: {together:.2f}")
+apart = {}
+for name, (z, _) in pixels.items():
+    draws = 128 * np.array([all_alike(z, seed) for seed in range(100)])
+    apart[name] = np.linalg.norm(draws.std(axis=0))
+    print(f"{name:6} a hundred versions spread by {apart[name]:2.0f} units around their mean")
 
 # %% [markdown]
-# These are versions that *the model* holds plausible. What it has never seen, no version shows. And one noise for all
-# makes pixels agree that need not: a red scarf does not make a lamp red.
+# These are versions that *the model* holds plausible. What it has never seen, no version shows.
 #
 # ## 9. What is still wrong
 #
@@ -469,49 +438,44 @@ ratio = {c: of_mean[class_of == c].sum() / of_gray[class_of == c].sum() for c in
 for name, value in sorted(ratio.items(), key=lambda pair: pair[1]):
     print(f"{name:10} {value:.2f}, {(class_of == name).sum()} photos")
 
+# %% [markdown]
+# And the whites? Here are the lightest pixels (L > 90), and the test photo in which a bold answer spoils them most.
+
 # %%
-ceiling = np.mean((np.asarray(evaluation.quarter_chroma(L, ab)) - ab) ** 2)
-lost = ceiling / cost_of[0][0]
-print(f"Blocks of 4×4 pixels: the truth in such blocks has {lost:.0%} of the mean's MSE.")
-top = {name: lab.NODES[p.argmax()].astype(int).tolist() for name, p in p_of.items()}
-print("The most probable color of each point, a and b:", top)
+light = np.asarray(L)[..., 0] > 0.9
+shown = {"truth": np.asarray(ab), "mean": answer_at[0], "vividness 1": answer_at[1]}
+tint = {name: 128 * each[light][:, 1].mean() for name, each in shown.items()}
+print("b where L > 90:", ", ".join(f"{b:.0f} ({name})" for name, b in tint.items()))
+off = ((shown["vividness 1"] - shown["truth"]) ** 2).sum(axis=-1) * light
+turned = int(np.argmax(off.sum(axis=(1, 2))))
+print(sample.credit([split.paths("test")[turned]]))
+figures.photo_row([evaluation.to_rgb8(L[turned], each[turned]) for each in shown.values()], [*shown])
 
 # %% [markdown]
-# - **It has learned scenes, not things.** Places2 shows streets, rooms and forests. Where the ratio above is near 1 or
-#   over it, the class has little in common with them, or its colors are free.
-# - **Each block answers for itself.** Two halves of one dress may come out in two colors. A model that paints region by
+# - **It has learned scenes, not things**: streets, rooms, forests. Where the ratio above is near 1 or over it, the
+#   class has little in common with them, or its colors are free.
+# - **Each block answers for itself**: two halves of one dress may come out in two colors. A model that paints region by
 #   region, each knowing the last, or a GAN, would see to that.
-# - **Blocks are coarse.** How much that costs is printed above.
-# - **Most of what is missing is not in the photo.** No model can see it: the honest answer is the distribution.
+# - **Rarity does not look at lightness**: a color weighs the same in a shadow and in a cloud. So a bold answer may tint
+#   what is white.
 #
 # ## Exercises
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
-# %%
-from colorlib.course import exercises
-
 # %% [markdown]
 # **Exercise 1: predict, then run.** The car again: red 0.6, green 0.3, silver 0.1, all of the same weight. The
 # temperature falls from 1 to 0.1. Where does the answer go: to `"red"`, to `"green"`, to `"silver"`, or does it stay at
-# the `"mean"`?
+# the `"mean"`? The check lowers the temperature of a photo, too.
 
 # %% tags=["exercise"]
 prediction = ...  # "red", "green", "silver" or "mean"
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 1
-sharp = np.array([0.6, 0.3, 0.1]) ** (1 / 0.1)  # softmax(log p / T) is p to the power of 1 / T
-sharp /= sharp.sum()
-exercises.check(
-    prediction,
-    ["red", "green", "silver"][int(sharp.argmax())],
-    ("mean", "That is T = 1: the probabilities as they are."),
-    (lambda x: x in ("green", "silver"), "A low temperature makes the most probable more so."),
-    otherwise='Write "red", "green", "silver" or "mean".',
-)
-if prediction is not ...:
-    print("the probabilities at T = 0.1:", sharp.round(3))
+from notebooks.checks import lesson09
+
+lesson09.exercise_1(prediction, seen[1], logits[1], box)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -520,50 +484,11 @@ if prediction is not ...:
 # prediction = "red"
 # ```
 # Its share of 0.6 becomes 0.999. Nothing is averaged any more; but where two colors are nearly as probable, a small
-# change in the photo makes the answer jump from one to the other.
+# change in the photo makes the answer jump from one to the other: see the patches.
 # </details>
 
 # %% [markdown]
-# **Exercise 2: how many colors?** A model claims: "with 80 %, the color is one of these." How many of the *most
-# probable* nodes does it need for such a claim?
-
-
-# %% tags=["exercise"]
-def colors_needed(p, claim):
-    """How many of the most probable colors have, together, a probability of at least `claim`."""
-    return ...  # your code here
-
-
-# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
-# @title Check exercise 2
-known = np.array([0.1, 0.5, 0.05, 0.2, 0.15])
-exercises.check(
-    colors_needed(known, 0.8),
-    3,
-    (2, "The first two have 0.7 together: one more is needed."),
-    (4, "In the order as they stand, it takes four. Take the most probable first."),
-    (5, "Take the most probable first, not the least."),
-    (lambda x: 0 < x < 1, "That is a probability. How many colors are it?"),
-    otherwise="Sort p, add up from the largest, and count until `claim` is reached.",
-)
-
-# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
-# @title … and on the three pixels
-if colors_needed(known, 0.8) is not ...:
-    for name, p in p_of.items():
-        print(f"{name:6} 80 % need {colors_needed(p, 0.8):3} of {len(p)} colors")
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def colors_needed(p, claim):
-#     return int(np.argmax(np.cumsum(np.sort(p)[::-1]) >= claim)) + 1
-# ```
-# </details>
-
-# %% [markdown]
-# **Exercise 3: somebody remembers.** "The cloth was red." Put that into the distribution: multiply the probability of
+# **Exercise 2: somebody remembers.** "The cloth was red." Put that into the distribution: multiply the probability of
 # each node $c$ by $e^{-\|c - h\|^2 / 2s^2}$, where $h$ is the color remembered, and $s$ how vague the memory is. On
 # logits, to multiply is to *add* a logarithm. The check paints the balloon with two memories.
 
@@ -575,30 +500,10 @@ def remembered(z, h, s):
 
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
-# @title Check exercise 3
-made_up, red, blue = np.linspace(0, 1, len(lab.NODES)), (50, 35), (15, -45)
-far = np.sum((lab.NODES - np.array(red)) ** 2, axis=1)
-exercises.check(
-    remembered(made_up, red, 30),
-    made_up - far / (2 * 30**2),
-    (made_up + far / (2 * 30**2), "The sign: colors far from h must become *less* probable."),
-    (made_up - far / 30**2, "The 2 is missing."),
-    (made_up - np.sqrt(far) / (2 * 30**2), "The *squared* distance: without the root."),
-    (
-        made_up * np.exp(-far / (2 * 30**2)),
-        "That multiplies the logits. To multiply p, add to the logits.",
-    ),
-    otherwise="Start from z, and subtract ‖c - h‖² / 2s² for each c of lab.NODES.",
-)
+# @title Check exercise 2
+from notebooks.checks import lesson09
 
-# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
-# @title … and on the balloon
-from IPython.display import display
-
-if np.shape(remembered(made_up, red, 30)) == made_up.shape:
-    told = {name: remembered(logits[0], h, 30) for name, h in (("red", red), ("blue", blue))}
-    shown = {name: colorize.paint(seen[0], np.asarray(colorize.coloring(box)(z))) for name, z in told.items()}
-    display(figures.photo_row([painted(0), *shown.values()], ["nothing", "it was red", "it was blue"], 3))
+lesson09.exercise_2(remembered, seen[0], logits[0], box)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -608,6 +513,36 @@ if np.shape(remembered(made_up, red, 30)) == made_up.shape:
 #     return z - np.sum((lab.NODES - np.array(h)) ** 2, axis=1) / (2 * s**2)
 # ```
 # The memory is told to every pixel, the sky's too. How far each of them follows depends on how sure the model was.
+# </details>
+
+# %% [markdown]
+# ## Three questions on 07 to 09
+#
+# Answer them from *your* run; another run may have other answers.
+#
+# 1. You want photos as colorful as the true ones. Which vividness of the table in *The knob* comes nearest?
+# 2. A number needs a floor (07). At that vividness, is the MSE below that of all gray?
+# 3. Below a colorized photo (08) you may name one thing whose color is made up. Of `"sky"`, `"skin"` and `"cloth"`,
+#    about which is the box least sure? Compute how many colors each is as unsure as.
+
+# %% tags=["exercise"]
+nearest, beats_gray, made_up = ..., ..., ...  # a number, True or False, a name
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
+# @title Check the three
+from notebooks.checks import lesson09
+
+lesson09.quiz(nearest, beats_gray, made_up, cost_of, gray[0], p_of)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# nearest = min(cost_of, key=lambda gamma: abs(cost_of[gamma][1] - 1))
+# beats_gray = bool(cost_of[nearest][0] < gray[0])
+# made_up = max(pixels, key=lambda name: unsureness(pixels[name][0]))
+# ```
+# As colorful as the truth is not as true: what is bold and wrong costs more than gray.
 # </details>
 
 # %% [markdown]
@@ -624,14 +559,15 @@ print(f"and {cost_of[0][1]:.0%} of the truth's colorfulness; at vividness 1 that
 knows = "knows" if part > 0.3 else "does not know"
 print(f"It {knows} when it is unsure: the most unsure quarter holds {part:.0%} of the error.")
 print(f"Freest of the three points: {max(apart, key=apart.get)}; least free: {min(apart, key=apart.get)}.")
+whites = "yellower" if tint["vividness 1"] > max(tint["truth"], tint["mean"]) + 1 else "no yellower"
+print(f"Whites turn {whites}: b {tint['truth']:.0f} in truth, {tint['vividness 1']:.0f} at vividness 1.")
 print(f"The lowest MSE was at vividness {cheapest}: {reason}.")
 worse = [name for name, value in ratio.items() if value >= 1]
 print(f"Classes whose gray its mean does not beat: {', '.join(worse) or 'none'}.")
 
 # %% [markdown]
-# - A distribution keeps apart what the mean mixes. Eq. 1's and Eq. 2's answers are both in it, for every λ.
-# - How bold to be is a choice after training, and so is what to do where the model does not know.
-# - The paper's wish was to deter the model from picking the average. Here it never picks; we do.
+# A distribution keeps apart what the mean mixes. How bold to be, and what to do where the model does not know, are
+# choices after training. The paper's wish was to deter the model from picking the average: here it never picks; we do.
 #
 # **Next:** back to [04_train_baseline](04_train_baseline.ipynb) with your own folder of photos as `DATA`; or train this
 # model on more photos, with `training.train("vivid", settings)` in a profile with a GPU.

@@ -26,6 +26,7 @@ MAKE = {
     "photo_table": lambda: figures.photo_table([{"gray": PHOTO[..., 0], "truth": PHOTO}] * 3, ["5 %", "50 %", "95 %"]),
     "ab_planes": lambda: figures.ab_planes({"a": PLANE, "b": PLANE**2}, 10, "error, ab units", logarithmic=False),
     "colorfulness_of_photos": lambda: figures.colorfulness_of_photos([10, 30], {"x": [5, 9], "y": [8, 12]}),
+    "intervals": lambda: figures.intervals({"MSE": {"x": (2, 1, 3), "gray": (5, 4, 6)}}, ["gray"], {"MSE": 0}),
     "learning_curves": lambda: figures.learning_curves(
         {"baseline": history(1), "rebalanced": history(2), "other": history(3)}, floors={"all gray": 0.02}
     ),
@@ -84,6 +85,8 @@ def test_lines_can_be_told_apart_without_color():
     assert len({line.get_linestyle() for line in curves}) == len(curves) == 3  # the floor is named beside the minutes
     points = MAKE["colorfulness_of_photos"]().axes[0].get_lines()
     assert len({line.get_marker() for line in points[1:]}) == 2
+    points = [line for line in MAKE["intervals"]().axes[0].get_lines() if line.get_marker() == "o"]
+    assert [point.get_fillstyle() for point in points] == ["full", "none"], "a model, and what learns nothing"
 
 
 def test_the_error_map_is_readable_in_gray():

@@ -20,11 +20,6 @@ ANOTHER_RUNTIME = (
     "Choose Runtime > Change runtime type, the latest runtime version and T4 GPU (or CPU for the sample profile: "
     "TPU runtimes come without TensorFlow), then run this cell again."
 )
-# One training: with Colab's T4 (an estimate), and on two cores (from seconds a step, measured on such a machine).
-TRAINING_TAKES = {
-    "classroom": ("about 12 minutes", "half an hour to two hours"),
-    "paper": ("about 3 hours", "a day to a day and a half"),
-}
 NOTHING_LASTS = (
     "NOTHING outlasts this session: when it ends, trained models are gone. "
     "Tick USE_DRIVE and run this cell again to keep them on Google Drive."
@@ -193,9 +188,8 @@ def _shown_results(folder: Path) -> str:
 def _without_gpu(settings: Settings) -> str:
     if settings.profile == "sample":
         return "none; the sample profile needs none"
-    menu = "Choose Runtime > Change runtime type > T4 GPU. " if is_colab() else ""
-    with_gpu, without = TRAINING_TAKES[settings.profile]
-    return f"none. {menu}Without a GPU, each training takes {without} instead of {with_gpu}."
+    menu = " For that, choose Runtime > Change runtime type > T4 GPU." if is_colab() else ""
+    return f"none. Only training needs one, or much patience.{menu}"
 
 
 def _small_figures() -> None:

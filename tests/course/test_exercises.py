@@ -138,24 +138,22 @@ MISTAKES = {
         "percent, lowest_mse, seconds_for_one = 80, 'baseline', 9": "what is left",
         "percent, lowest_mse, seconds_for_one = 3, 'efficientnet', 3": "100 · (1 -",
     },
-    "07.1": {
-        "always_b = [0, 0.1]": "like `gray`",
-        "always_b = gray": "equal",
-        "always_b = gray + [0.1, 0]": "channel 0 is a",
-        "always_b = ab": "*every* pixel",
-    },
+    "07.1": {'prediction = "bold"': "How far is", 'prediction = "pale"': "distance alone", "prediction = 1": "Write"},
     "07.2": {
-        "def unsigned(rgb): return np.abs(colorfulness(rgb))": "Unchanged",
-        "def unsigned(rgb): return of(rgb, np.abs, lambda x: x)": "Right for rg",
-        "def unsigned(rgb): return of(rgb, lambda x: x, np.abs)": "Right for yb",
-        "def unsigned(rgb): return 0.0": "Start from",
+        "def mended(t, x): return np.mean(x.argmax(-1) == t.argmax(-1))": "All pixels",
+        "def mended(t, x): return agree(t, x, 128 * np.linalg.norm(x, axis=-1) >= 10)": "chroma of the *truth*",
+        "def mended(t, x): return agree(t, x, 128 * abs(t).max(-1) >= 10)": "not the larger",
+        "def mended(t, x): return agree(t, x, far := far_from_gray(t)) * far.mean()": "not by all",
+        "def mended(t, x): return float('nan')": "divided by 128",
+        "def mended(t, x): return 7.0": "Choose the pixels",
     },
     "07.3": {
-        "my_gain = 2": "a logarithm",
-        "my_gain = 6.02": "half the error itself",
-        "my_gain = 6.93": "base 10",
-        "my_gain = 0.301": "The 10",
-        "my_gain = 100": "difference of two",
+        "def paired(one, other, draws): return ends(one[draws].mean(1)) - ends(other[draws].mean(1))": "two intervals",
+        "def paired(one, other, draws): return ends(one[draws].mean(1) - other[draws[::-1]].mean(1))": "Other photos",
+        "def paired(one, other, draws): return ends((other - one)[draws].mean(1))": "The sign",
+        "def paired(one, other, draws): return np.percentile((one - other)[draws].mean(1), [5, 95])": "90 %",
+        "def paired(one, other, draws): return ends((one - other)[draws].mean(0))": "axis=1",
+        "def paired(one, other, draws): return 0.0, 0.0": "percentiles 2.5",
     },
     "08.1": {"same = False": "lightness alone", 'same = "maybe"': "True or False"},
     "08.2": {
@@ -165,11 +163,12 @@ MISTAKES = {
         "flat = np.stack([np.full_like(L, 60), 0 * a, b], axis=-1)": "a and b are the model's",
     },
     "08.3": {
-        "def stronger(c, k): return c * k": "gets lighter",
-        "def stronger(c, k): return c + np.array([0, k, k])": "red and yellow",
-        "def stronger(c, k): return c[..., 1:] * k": "in front of them",
-        "def stronger(c, k): return c * np.sqrt([1, k, k])": "a length",
-        "def stronger(c, k): return c": "L stays",
+        "def faded(gray): return 90": "As many pixels",
+        "def faded(gray): return np.clip(gray, 90, 200)": "cuts off",
+        "def faded(gray): return gray * (110 / 255)": "add 90",
+        "def faded(gray): return 90 + gray * (165 / 255)": "span 200 - 90",
+        "def faded(gray): return 80 + gray * (120 / 255)": "Black should be 90",
+        "def faded(gray): return 90 + 110 * (gray / 255) ** 2": "evenly",
     },
     "09.1": {
         'prediction = "mean"': "T = 1",
@@ -177,27 +176,27 @@ MISTAKES = {
         'prediction = "blue"': "Write",
     },
     "09.2": {
-        "def colors_needed(p, claim): return 2": "one more",
-        "def colors_needed(p, claim): return int(np.argmax(np.cumsum(p) >= claim)) + 1": "as they stand",
-        "def colors_needed(p, claim): return int(np.argmax(np.cumsum(np.sort(p)) >= claim)) + 1": "not the least",
-        "def colors_needed(p, claim): return np.sort(p)[-3:].sum()": "a probability",
-        "def colors_needed(p, claim): return 1": "Sort p",
-    },
-    "09.3": {
         "def remembered(z, h, s): return z + np.sum((lab.NODES - np.array(h)) ** 2, 1) / (2 * s**2)": "The sign",
         "def remembered(z, h, s): return z - np.sum((lab.NODES - np.array(h)) ** 2, 1) / s**2": "2 is missing",
         "def remembered(z, h, s): return z - np.linalg.norm(lab.NODES - np.array(h), axis=1) / (2 * s**2)": "squared",
         "def remembered(z, h, s): return z * np.exp(-np.sum((lab.NODES - h) ** 2, 1) / (2 * s**2))": "multiplies",
         "def remembered(z, h, s): return z": "Start from z",
     },
+    "09.3": {
+        "nearest = min(cost_of, key=lambda gamma: cost_of[gamma][0])": "lowest MSE",
+        "nearest = 7": "One of the vividnesses",
+        "beats_gray = not cost_of[min(cost_of, key=lambda g: abs(cost_of[g][1] - 1))][0] < gray[0]": "the floor",
+        "beats_gray = 7": "Write True or False",
+        "made_up = min(pixels, key=lambda name: unsureness(pixels[name][0]))": "more spread out",
+        'made_up = "sea"': "One of sky",
+    },
 }
-# What a student has at hand: the root of v (05.3), and `colorfulness` taken apart (07.2), with two places left open.
+# What a student has at hand: the root of v (05.3), argmax agreement over some pixels (07.2), the middle 95 % (07.3).
 HELPERS = """
 def root(ab): return rebalanced_mse.weight_of(ab) ** 0.5
-def of(rgb, f, g):
-    r, green, b = np.moveaxis(rgb.astype(float), -1, 0)
-    rg, yb = f(r - green), g((r + green) / 2 - b)
-    return np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
+def agree(truth, answer, counted): return np.mean((truth.argmax(-1) == answer.argmax(-1))[counted])
+def far_from_gray(truth): return 128 * np.linalg.norm(truth, axis=-1) >= 10
+def ends(values): return np.percentile(values, [2.5, 97.5])
 """
 
 

@@ -273,6 +273,29 @@ CONTRARY = {
         },
         ("0.0200, no better than all gray", "no better than VGG-16", "no faster", "no more colorful"),
     ),
+    "07": (
+        {
+            "leads": {"a lower loss": (-3, -2, -1), "more color": (-1, 1, 2)},
+            "hours_ratio": 0.8,
+            "unbeaten": {"box": ["all gray"], "baseline": []},
+        },
+        ("Held: none of the claims", "The contrary: a lower loss", "Not settled: more color", "no less time")
+        + ("in one of three measures: box.",),
+    ),
+    "08": (
+        {
+            "photo": SimpleNamespace(image=SimpleNamespace(size=(3, 2))),
+            "report": SimpleNamespace(written=[]),
+            "change": 4.0,
+            "outside": 0.5,
+            "chroma_at": {0: 9.0, 1: 8.0},
+            "difference": 3.0,
+            "worst_name": "a",
+            "hue": "a wrong hue",
+            "size": "too bold",
+        },
+        ("did not keep its own lightness", "colors did not grow", "not the same gray", "a, got a wrong hue, too bold"),
+    ),
     "09": (
         {
             "nats": {"small": 4.0, "prior alone": 3.5, "the box": 4.5},
@@ -280,11 +303,12 @@ CONTRARY = {
             "gray": (0.01, 0.0),
             "part": 0.2,
             "apart": {"sky": 9.0, "skin": 1.0},
+            "tint": {"truth": 5.0, "mean": 5.0, "vividness 1": 1.0},
             "cheapest": 0.4,
             "reason": "these photos are more vivid",
             "ratio": {"animal": 1.2, "plant": 0.5},
         },
-        ("no more than the prior", "does not know more", "no less than all gray", "does not know when")
+        ("no more than the prior", "does not know more", "no less than all gray", "does not know when", "no yellower")
         + ("at vividness 0.4", "mean does not beat: animal."),
     ),
 }
