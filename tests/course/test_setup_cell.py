@@ -92,8 +92,10 @@ def test_a_fresh_machine_gets_the_project_from_github_and_no_package_changes(mac
     root = machine.content / machine.name
     assert f"from {root / 'colorlib'}" in done.stdout
     lines = [line.split()[0] for line in done.stdout.splitlines()]
-    assert lines == ["mounting", "Profile", "Data", "Results", "Accelerator", "Kept", "from"]
+    assert lines == ["Profile", "Data", "Results", "Accelerator", "Kept", "from"]
     assert "classroom" in done.stdout and "NOTHING outlasts this session" in done.stdout
+    ticked = machine(setup_cell().replace("USE_DRIVE = False", "USE_DRIVE = True"))
+    assert ticked.stdout.startswith("mounting"), "Drive is asked for where it is ticked, and nowhere else"
 
     (root / "mine.txt").write_text("not fetched again")
     quick = setup_cell().partition("settings = ")[0]
