@@ -152,7 +152,7 @@ print("on two sides:", len(torn))
 
 # %%
 def from_afar(photo):
-    """A photo as 64 numbers with mean 0 and length 1: the product of two of them is 1 where they are alike."""
+    """A photo as 64 numbers, mean 0, length 1: the product of two photos is 1 where they are alike."""
     with Image.open(split.path_of(photo)) as image:
         tiny = np.asarray(image.convert("L").resize((8, 8), Image.Resampling.BOX), float).ravel()
     tiny -= tiny.mean()
@@ -209,7 +209,8 @@ percent = {way: {name: 100 * n / total.total() for name, n in total.items()} for
 figures.photos_per_class(percent, side_by_side=True)
 
 # %%
-off = {way: max(abs(percent[way].get(name, 0) - percent["before"][name]) for name in names) for way in percent}
+before = percent["before"]
+off = {way: max(abs(percent[way].get(name, 0) - before[name]) for name in names) for way in percent}
 for way in ("drawn blindly", "drawn by shares"):
     missed = len(names) - sum(n > 0 for n in drawn[way].values())
     print(f"{way:15}  {missed} classes missed, at most {off[way]:.1f} percentage points off a class's share")

@@ -424,7 +424,7 @@ print(f"- {near:.1%} of the training pixels, {most} of them, lie within 20 units
 common = "the most common" if gray == share.max() else "not the most common"
 print(f"- Gray's bin, with {gray:.0%}, is {common} one.")
 rare = "more" if v.max() > v[middle, middle] else "no more"
-print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest colors {v.max():.1f}, {rare}.")
+print(f"- λ = {settings.lambda_:g}: gray weighs {v[middle, middle]:.2f}, the rarest {v.max():.1f}, {rare}.")
 side = "lower" if raw < 0.995 else "higher" if raw > 1.005 else "the same"
 print(f"- The mean weight is 1 under the smoothed p′, and {raw:.2f} over the raw counts: {side}.")
 weaker = "weaker" if wrong.max() / wrong.min() < v.max() / v.min() else "no weaker"
