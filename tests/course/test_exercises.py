@@ -33,7 +33,7 @@ MISTAKES = {
         "def draw(photos, number): return photos[:1] * number": "drawn twice",
         "def draw(photos, number): return photos[:number - 1]": "must be `number`",
         "def draw(photos, number): return photos[:number]": "order of their classes",
-        "def draw(photos, number): return [p for i in range(3) for p in photos[i * 80 :][: (number + 2 - i) // 3]]": (
+        "def draw(all, n): return [p for i, k in enumerate((0, 120, 180)) for p in all[k:][: (n + 2 - i) // 3]]": (
             "as many as one of 20"
         ),
         "def draw(photos, number): return photos[-number:]": "Group the photos",
