@@ -267,13 +267,13 @@ from pathlib import Path
 
 source = http.Source(folder / "photos.tar")  # a new one, for it counts what is read
 wanted = max(1, len(few) // 10)
-keep = sampling.Taken.of  # name, size and checksum of a photo are enough here
+keep = sampling.described  # name, size and checksum of a photo are enough here
 with tempfile.TemporaryDirectory() as done:  # where an interrupted sample would go on
-    sample = sampling.sample(source, wanted, len(few), settings.seed, keep, Path(done), progress=False)
+    sample, _ = sampling.sample(source, wanted, len(few), settings.seed, keep, Path(done), progress=False)
 bytes_read = source.bytes_read
 
 # %%
-kept = [(photo.offset - 512, photo.offset + photo.size) for photo in sample]
+kept = [(photo.offset - 512, photo.offset + photo.bytes) for photo in sample]
 extents, probes = sampling.find_classes(source, len(few), progress=False)
 bounds = [(extent.label.split("/", 1)[1], extent.start, extent.stop) for extent in extents]
 figure = figures.archive_map(source.size, bounds, probes, kept)
@@ -286,13 +286,13 @@ figure
 # kept.
 
 # %% tags=["nbval-check-output"]
-labels = [photo.name.split("/", 1)[1].rpartition("/")[0] for photo in sample]
+labels = [photo.path.split("/", 1)[1].rpartition("/")[0] for photo in sample]
 for label, number in Counter(labels).items():
     print(f"{label:12} {number:3} photos")
 print("kept exactly what was asked for:", len(sample) == wanted)
 
 # %%
-saved = sum(photo.size for photo in sample)
+saved = sum(photo.bytes for photo in sample)
 print(f"bytes of the archive {source.size:12,}")
 print(f"bytes read           {bytes_read:12,}")
 print(f"bytes kept           {saved:12,}")

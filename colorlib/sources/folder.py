@@ -111,7 +111,7 @@ def _read(drawn: Split, folder: Path, progress: bool) -> Split:
                 copy = splits.store(drawn.home, photo.path, data, folder.name)
             else:
                 copy = splits.plain_copy(drawn.home, drawn.folder, photo.path, data)
-            photo = dataclasses.replace(splits.describe(photo.path, data, photo.label), copy=copy)
+            photo = splits.describe(photo.path, data, photo.label, copy=copy)
             if not _has_color(drawn.path_of(photo)):
                 gray.add(photo.path)
             return photo
