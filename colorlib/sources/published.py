@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings
-from colorlib.sources import http, packs, photos, sampling, tar
-from colorlib.sources.splits import HELD_OUT, PARTS, Photo, Split, check_skipped, describe, in_turn, store, stratified
+from colorlib.sources import files, http, packs, photos, sampling, splits, tar
+from colorlib.sources.splits import PARTS, Photo, Split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _make(settings: Settings, made_with: dict, home: Path, progress: bool) -> Sp
         skipped += left_out
         for part in drawn:
             parts[part] += drawn[part]
-    check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
+    splits.check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
     in_order = {part: tuple(sorted(parts[part], key=lambda photo: (photo.label, photo.path))) for part in PARTS}
     return Split(settings.data, home / "photos", home, **in_order, skipped=tuple(skipped), made_with=made_with)
 
@@ -165,7 +165,7 @@ def _draw_validation(opened: tarfile.TarFile, numbers: dict, settings: Settings)
     label_of = dict(zip(categories[1::2], categories[::2], strict=True))
     classes = {name: label_of[number].lstrip("/") for name, number in zip(listed[::2], listed[1::2], strict=True)}
     labels = {name: classes[Path(name).name] for name in opened.getnames() if Path(name).name in classes}
-    order = iter(in_turn(labels, f"{settings.seed}"))
+    order = iter(splits.in_turn(labels, f"{settings.seed}"))
     return {name: (labels[name], part) for part, number in numbers.items() for name in itertools.islice(order, number)}
 
 
@@ -178,13 +178,18 @@ def _draw_food_101(opened: tarfile.TarFile, numbers: dict, settings: Settings) -
     for part, number in numbers.items():
         names_of = json.load(opened.extractfile(f"food-101/meta/{part}.json"))
         listed = [Photo(f"food-101/images/{name}.jpg", 0, "", label) for label in names_of for name in names_of[label]]
-        drawn[part] = stratified(listed, number, seed)
-    drawn["validation"] = stratified(drawn["train"], round(HELD_OUT * len(drawn["train"])), f"{seed} validation")
+        drawn[part] = splits.stratified(listed, number, seed)
+    drawn["validation"] = splits.stratified(
+        drawn["train"], round(splits.HELD_OUT * len(drawn["train"])), f"{seed} validation"
+    )
     # Validation comes last: its photos are of train, too.
     return {photo.path: (photo.label, part) for part in drawn for photo in drawn[part]}
 
 
 def _keep(home: Path, archive: Archive, member: tarfile.TarInfo, data: bytes, label: str) -> Photo:
-    """Write a member into `home`. Raises `photos.PhotoError` if it is no photo."""
-    copy = store(home, member.name, data, archive.name)
-    return describe(member.name, data, label, archive=archive.name, offset=member.offset_data, copy=copy)
+    """Write a member below `home`/photos. Raises `photos.PhotoError` if it is no photo, `tar.ArchiveError` if its name
+    could lead elsewhere."""
+    path = tar.safe_path(home / "photos", member.name, archive.name)
+    copy = splits.plain_copy(home, home / "photos", member.name, data)
+    files.put(path, data)
+    return splits.describe(member.name, data, label, archive=archive.name, offset=member.offset_data, copy=copy)

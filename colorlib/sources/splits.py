@@ -11,7 +11,7 @@ from pathlib import Path
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings, check_choice
-from colorlib.sources import files, photos, tar
+from colorlib.sources import files, photos
 
 PARTS = ("train", "validation", "test")
 PART_OF_FOLDER = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
@@ -157,17 +157,6 @@ def plain_copy(home: Path, folder: Path, name: str, data: bytes) -> str:
     photos.read(data).save(file, "PNG")
     copy = f"rewritten/{_hash(name).hex()[:32]}.png"
     files.put(home / copy, file.getvalue())
-    return copy
-
-
-def store(home: Path, name: str, data: bytes, archive: str) -> str:
-    """Write a photo below `home`/photos. Returns the path of its plain copy, "" if it needs none.
-
-    Raises `photos.PhotoError` if the bytes are no photo, `tar.ArchiveError` if its name could lead elsewhere.
-    """
-    path = tar.safe_path(home / "photos", name, archive)
-    copy = plain_copy(home, home / "photos", name, data)
-    files.put(path, data)
     return copy
 
 
