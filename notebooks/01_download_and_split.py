@@ -288,13 +288,13 @@ from pathlib import Path
 
 source = http.Source(folder / "photos.tar")  # a new one, for it counts what is read
 wanted = max(1, len(few) // 10)
-keep = sampling.Taken.of  # name, size and checksum of a photo are enough here
+keep = sampling.described  # name, size and checksum of a photo are enough here
 with tempfile.TemporaryDirectory() as done:  # where an interrupted sample would go on
-    taken = sampling.sample(source, wanted, len(few), settings.seed, keep, Path(done), progress=False)
-bytes_read, bytes_kept = source.bytes_read, sum(photo.size for photo in taken)
+    taken, _ = sampling.sample(source, wanted, len(few), settings.seed, keep, Path(done), progress=False)
+bytes_read, bytes_kept = source.bytes_read, sum(photo.bytes for photo in taken)
 
 # %%
-kept = [(photo.offset - 512, photo.offset + photo.size) for photo in taken]
+kept = [(photo.offset - 512, photo.offset + photo.bytes) for photo in taken]
 extents, probes = sampling.find_classes(source, len(few), progress=False)
 bounds = [(extent.label.partition("/")[2], extent.start, extent.stop) for extent in extents]
 figure = figures.archive_map(source.size, bounds, probes, kept)
@@ -307,7 +307,7 @@ figure
 
 # %% tags=["nbval-check-output"]
 print("kept exactly what was asked for:", len(taken) == wanted)
-of_class = Counter(photo.name.split("/", 1)[1].rpartition("/")[0] for photo in taken)
+of_class = Counter(photo.path.split("/", 1)[1].rpartition("/")[0] for photo in taken)
 print(", ".join(f"{count} of {label}" for label, count in of_class.items()))
 
 # %%

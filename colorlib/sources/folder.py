@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, lab
 from colorlib.settings import Settings
-from colorlib.sources import files, packs, photos, splits, tar
+from colorlib.sources import files, photos, splits
 from colorlib.sources.splits import PARTS, Photo, Split
 
 FEWEST = 20  # photos: then validation and test have one each
@@ -26,32 +25,28 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     """Photos in a folder: by its train and val or test subfolders, or 90/5/5 stratified by class folder.
 
     A folder of one's own is used whole, of ImageNet only `settings.fraction`. Photos are read where they are, and
-    nothing is written there; only those of a folder on Drive are copied to the local disk, once, and kept as one packed
-    file for the next machine. Prints what was done and what was left out. Raises `ColorlibError` as `sources.prepare`.
+    nothing is written there. Prints what was done and what was left out. Raises `ColorlibError` as `sources.prepare`.
     """
     if settings.data == "imagenet":
         folder, name, fraction = imagenet(settings), settings.data, settings.fraction
     else:
         folder, fraction = Path(settings.data).expanduser().resolve(), 1.0
         name = photos.shown(folder.name)
-    home, on_drive = splits.home_of(settings, folder), files.on_drive(folder)
-    contents = _contents(folder)
+    home, contents = splits.home_of(settings, folder), _contents(folder)
     paths = [path.relative_to(folder).as_posix() for path in contents.photos]
     newest = max(path.lstat().st_mtime for path in contents.photos)  # of a link itself, for it may lead nowhere
     listing = json.dumps([paths, newest])
     made_with = {"fraction": fraction, "seed": settings.seed, "listing": hashlib.sha256(listing.encode()).hexdigest()}
-    pack = packs.path_of(settings, fraction) if on_drive else None
-    read_at = home / "photos" if on_drive else folder
-    split = _reusable(packs.split_in(home, pack, progress), read_at, made_with, on_drive)
-    if is_new := split is None:
+    split = _reusable(home / "split.json", folder, made_with)
+    if split is None:
+        if files.on_drive(folder):
+            print("Photos on Drive are slow to read: a copy of the folder on this machine's own disk is much faster.")
         listed = [Photo(path, 0, "", path.rpartition("/")[0]) for path in paths]
         chosen = splits.stratified(listed, round(fraction * len(listed)), f"{settings.seed}")
-        drawn = Split(name, read_at, home, **splits.divide(chosen, settings.seed), made_with=made_with)
-        split = _read(drawn, folder, progress)
+        drawn = Split(name, folder, home, **splits.divide(chosen, settings.seed), made_with=made_with)
+        split = _read(drawn, progress)
         split.save()
-    if pack and (is_new or not pack.exists()):
-        packs.save(split, pack, progress)
-    print(f"Folder {name}: {split.counts()}" + "; copied from Drive" * (is_new and on_drive) + ".")
+    print(f"Folder {name}: {split.counts()}.")
     _report(split, paths, contents)
     return split
 
@@ -79,46 +74,36 @@ def _contents(folder: Path) -> photos.Found:
     return contents
 
 
-def _reusable(split: Split | None, read_at: Path, made_with: dict, is_copied: bool) -> Split | None:
-    """The split, if it was made of these photos with these choices, and all of them are there.
-
-    is_copied: `read_at` holds copies of our own, which go where photos came, went or changed.
-    """
-    if split and (split.folder, split.made_with) != (read_at, made_with):
+def _reusable(file: Path, folder: Path, made_with: dict) -> Split | None:
+    """The split in `file`, if it was made of these photos with these choices, and all of them are there."""
+    split = Split.load(file) if file.exists() else None
+    if split and (split.folder, split.made_with) != (folder, made_with):
         are_others = split.made_with.get("listing") != made_with["listing"]
         reason = "photos came, went or changed" if are_others else "for another seed, fraction or folder"
         print(f"The split is made anew: {reason}.")
-        if is_copied and are_others:
-            (split.home / "split.json").unlink()
-            shutil.rmtree(read_at, ignore_errors=True)
         return None
     return split if split and split.is_whole() else None
 
 
-def _read(drawn: Split, folder: Path, progress: bool) -> Split:
+def _read(drawn: Split, progress: bool) -> Split:
     """A split that was drawn by paths alone, with all of its photos read, once each, and those left out that are none.
 
-    Photos of another `folder` are copied to the split's, where no interrupted run did. Raises `ColorlibError` if too
-    many cannot be read or have no color, and if a part is left without any.
+    Raises `ColorlibError` if too many cannot be read or have no color, and if a part is left without any.
     """
-    gray, reasons = set(), {}  # paths of photos without color; path -> why a file is no photo
+    folder, gray, reasons = drawn.folder, set(), {}  # paths of photos without color; path -> why a file is no photo
 
     def read(photo: Photo) -> Photo | None:
         try:
-            is_to_copy = not (drawn.folder / photo.path).exists()
-            data = ((folder if is_to_copy else drawn.folder) / photo.path).read_bytes()
-            if is_to_copy:
-                copy = splits.store(drawn.home, photo.path, data, folder.name)
-            else:
-                copy = splits.plain_copy(drawn.home, drawn.folder, photo.path, data)
-            photo = dataclasses.replace(splits.describe(photo.path, data, photo.label), copy=copy)
+            data = (folder / photo.path).read_bytes()
+            copy = splits.plain_copy(drawn.home, folder, photo.path, data)
+            photo = splits.describe(photo.path, data, photo.label, copy=copy)
             if not _has_color(drawn.path_of(photo)):
                 gray.add(photo.path)
             return photo
         except MemoryError:
             shown = photos.shown(folder / photo.path)
             raise ColorlibError(f"{shown}: not enough memory. Restart the session, or make it smaller.") from None
-        except (photos.PhotoError, tar.ArchiveError, OSError) as error:
+        except (photos.PhotoError, OSError) as error:
             if getattr(error, "errno", None) in files.VANISHED:
                 raise
             reasons[photo.path] = str(error)

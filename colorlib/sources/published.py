@@ -16,9 +16,8 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings
-from colorlib.sources import http, packs, photos, sampling, tar
-from colorlib.sources.sampling import Taken
-from colorlib.sources.splits import HELD_OUT, PARTS, Photo, Split, check_skipped, in_turn, store, stratified
+from colorlib.sources import files, http, packs, photos, sampling, splits, tar
+from colorlib.sources.splits import PARTS, Photo, Split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,43 +109,44 @@ def _make(settings: Settings, made_with: dict, home: Path, progress: bool) -> Sp
     for archive, shares in DATA_SETS[settings.data]:
         numbers = {part: round(settings.fraction * share * archive.photos) for part, share in shares.items()}
         draw = _from_whole if archive.sha256 else _by_ranges
-        for taken, label, part in draw(archive, numbers, settings, home, progress):
-            if taken.left_out:
-                skipped.append((taken.name, taken.left_out))
-            else:
-                of_file = (taken.name, taken.size, taken.sha256, label)
-                parts[part].append(Photo(*of_file, archive.name, taken.offset, taken.copy))
-    check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
+        drawn, left_out = draw(archive, numbers, settings, home, progress)
+        skipped += left_out
+        for part in drawn:
+            parts[part] += drawn[part]
+    splits.check_skipped(settings.data, skipped, len(skipped) + sum(map(len, parts.values())))
     in_order = {part: tuple(sorted(parts[part], key=lambda photo: (photo.label, photo.path))) for part in PARTS}
     return Split(settings.data, home / "photos", home, **in_order, skipped=tuple(skipped), made_with=made_with)
 
 
-def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool) -> list[tuple]:
-    """A fair sample of an archive for one part: (`Taken`, class, part) of each photo.
+def _by_ranges(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool) -> tuple[dict, list]:
+    """A fair sample of an archive for one part: part -> its photos, and (name, reason) of those left out.
 
     The class of data_256/a/abbey/00000001.jpg is "a/abbey".
     """
     ((part, number),) = numbers.items()
     source, done = source_of(archive, settings), home / "download" / f"{archive.name}-{number}-seed{settings.seed}"
 
-    def keep(member: tarfile.TarInfo, data: bytes) -> Taken:
-        return _keep(home, archive, member, data)
+    def keep(member: tarfile.TarInfo, data: bytes) -> Photo:
+        return _keep(home, archive, member, data, "/".join(member.name.split("/")[1:-1]))
 
-    sample = sampling.sample(source, number, archive.photos, settings.seed, keep, done, progress)
-    return [(taken, "/".join(taken.name.split("/")[1:-1]), part) for taken in sample]
+    drawn, skipped = sampling.sample(source, number, archive.photos, settings.seed, keep, done, progress)
+    return {part: drawn}, skipped
 
 
-def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool) -> list[tuple]:
-    """What is drawn from an archive that comes whole: (`Taken`, class, part) of each photo."""
+def _from_whole(archive: Archive, numbers: dict, settings: Settings, home: Path, progress: bool) -> tuple[dict, list]:
+    """What is drawn from an archive that comes whole, as `_by_ranges` gives it."""
     path = http.fetch(source_of(archive, settings), home / "download" / archive.name, archive.sha256, progress)
+    parts, skipped = {part: [] for part in PARTS}, []
     with tarfile.open(path) as opened:
         drawn = (_draw_food_101 if settings.data == "food101" else _draw_validation)(opened, numbers, settings)
         members = [member for member in opened if member.name in drawn]
-        taken = []
         for member in tqdm(members, f"unpacking {archive.name}", leave=False, disable=not progress):
-            photo = _keep(home, archive, member, opened.extractfile(member).read())
-            taken.append((photo, *drawn[member.name]))
-    return taken
+            label, part = drawn[member.name]
+            try:
+                parts[part].append(_keep(home, archive, member, opened.extractfile(member).read(), label))
+            except photos.PhotoError as error:
+                skipped.append((member.name, str(error)))
+    return parts, skipped
 
 
 def _draw_validation(opened: tarfile.TarFile, numbers: dict, settings: Settings) -> dict[str, tuple[str, str]]:
@@ -165,7 +165,7 @@ def _draw_validation(opened: tarfile.TarFile, numbers: dict, settings: Settings)
     label_of = dict(zip(categories[1::2], categories[::2], strict=True))
     classes = {name: label_of[number].lstrip("/") for name, number in zip(listed[::2], listed[1::2], strict=True)}
     labels = {name: classes[Path(name).name] for name in opened.getnames() if Path(name).name in classes}
-    order = iter(in_turn(labels, f"{settings.seed}"))
+    order = iter(splits.in_turn(labels, f"{settings.seed}"))
     return {name: (labels[name], part) for part, number in numbers.items() for name in itertools.islice(order, number)}
 
 
@@ -178,15 +178,18 @@ def _draw_food_101(opened: tarfile.TarFile, numbers: dict, settings: Settings) -
     for part, number in numbers.items():
         names_of = json.load(opened.extractfile(f"food-101/meta/{part}.json"))
         listed = [Photo(f"food-101/images/{name}.jpg", 0, "", label) for label in names_of for name in names_of[label]]
-        drawn[part] = stratified(listed, number, seed)
-    drawn["validation"] = stratified(drawn["train"], round(HELD_OUT * len(drawn["train"])), f"{seed} validation")
+        drawn[part] = splits.stratified(listed, number, seed)
+    drawn["validation"] = splits.stratified(
+        drawn["train"], round(splits.HELD_OUT * len(drawn["train"])), f"{seed} validation"
+    )
     # Validation comes last: its photos are of train, too.
     return {photo.path: (photo.label, part) for part in drawn for photo in drawn[part]}
 
 
-def _keep(home: Path, archive: Archive, member: tarfile.TarInfo, data: bytes) -> Taken:
-    """Write a member into `home` if it is a photo."""
-    try:
-        return Taken.of(member, data, copy=store(home, member.name, data, archive.name))
-    except photos.PhotoError as error:
-        return Taken.of(member, data, left_out=str(error))
+def _keep(home: Path, archive: Archive, member: tarfile.TarInfo, data: bytes, label: str) -> Photo:
+    """Write a member below `home`/photos. Raises `photos.PhotoError` if it is no photo, `tar.ArchiveError` if its name
+    could lead elsewhere."""
+    path = tar.safe_path(home / "photos", member.name, archive.name)
+    copy = splits.plain_copy(home, home / "photos", member.name, data)
+    files.put(path, data)
+    return splits.describe(member.name, data, label, archive=archive.name, offset=member.offset_data, copy=copy)

@@ -7,8 +7,6 @@ folder, so that an interrupted sample goes on where it stopped.
 
 import contextlib
 import dataclasses
-import fractions
-import hashlib
 import itertools
 import json
 import math
@@ -23,6 +21,8 @@ from tqdm.auto import tqdm
 
 from colorlib import ColorlibError
 from colorlib.sources import files, http, tar
+from colorlib.sources.photos import PhotoError
+from colorlib.sources.splits import Photo, describe, largest_remainder
 
 STRETCHES = 4  # of each class, at least
 TOGETHER = 40  # photos of one stretch, at most
@@ -38,51 +38,41 @@ class Extent:
     count: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Taken:
-    """A photo out of an archive, its content at byte `offset`. `copy` is the path of its plain rewriting, where it
-    needs one; `left_out` the reason why it is not kept, where it is not."""
-
-    name: str
-    size: int
-    sha256: str
-    offset: int
-    copy: str = ""
-    left_out: str = ""
-
-    @classmethod
-    def of(cls, member: tarfile.TarInfo, data: bytes, **outcome: str) -> "Taken":
-        return cls(member.name, member.size, hashlib.sha256(data).hexdigest(), member.offset_data, **outcome)
+def described(member: tarfile.TarInfo, data: bytes) -> Photo:
+    """A member as it lies in the archive, which is all that some want to know."""
+    return describe(member.name, data, offset=member.offset_data)
 
 
 def sample(
     source: http.Source, number: int, total: int, seed: int, keep: Callable, done: Path, progress: bool = True
-) -> list[Taken]:
+) -> tuple[list[Photo], list[tuple[str, str]]]:
     """`number` of an archive's `total` photos, exactly; each class with its share, from several stretches of it.
 
-    keep: called with (`tarfile.TarInfo`, content) of each photo, from several threads; gives a `Taken`, such as
-    `Taken.of`. Where that is left out, the next photo takes its place. done: a folder for what is done, of this
-    archive, number and seed alone. Returns what was taken, kept or left out, in the archive's order. Raises
-    `ColorlibError` where the source knows no byte ranges or the archive has too few photos, `tar.ArchiveError` where it
-    is damaged.
+    keep: called with (`tarfile.TarInfo`, content) of each photo, from several threads; gives a `Photo`, as `described`
+    does. Where it raises `PhotoError`, the next photo takes the place. done: a folder for what is done, of this
+    archive, number and seed alone. Returns the photos in the archive's order, and (name, reason) of those left out.
+    Raises `ColorlibError` where the source knows no byte ranges or the archive has too few photos, `tar.ArchiveError`
+    where it is damaged.
     """
     classes = _once(done / "classes.json", lambda: find_classes(source, total, progress)[0])
     pieces = _pieces([Extent(**extent) for extent in classes], number)
 
-    def take(piece: Extent, photos: int) -> list[Taken]:
-        path = done / f"{photos}-from-{piece.start}.json"
-        return [Taken(**photo) for photo in _once(path, lambda: _take(source, piece, photos, seed, keep))]
+    def take(piece: Extent, number: int) -> list[list]:
+        path = done / f"{number}-photos-from-{piece.start}.json"
+        return _once(path, lambda: _take(source, piece, number, seed, keep))
 
     taken = _in_parallel(source, lambda piece: take(*piece), pieces, progress)
-    missing = number - sum(map(_kept, taken))
+    missing = number - sum(len(kept) for kept, _ in taken)
     for i, (piece, _) in enumerate(pieces):  # one that has fewer than was thought leaves some to the others
         if missing:
-            kept = _kept(taken[i])
-            taken[i] = take(piece, kept + missing)
-            missing -= _kept(taken[i]) - kept
+            before = len(taken[i][0])
+            taken[i] = take(piece, before + missing)
+            missing -= len(taken[i][0]) - before
     if missing:
         raise ColorlibError(f"{source.name} has {number - missing:,} photos that can be read, not {number:,}.")
-    return sorted(itertools.chain(*taken), key=lambda photo: photo.offset)
+    photos = [Photo(**photo) for kept, _ in taken for photo in kept]
+    skipped = [tuple(pair) for _, left_out in taken for pair in left_out]
+    return sorted(photos, key=lambda photo: photo.offset), skipped
 
 
 def find_classes(source: http.Source, total: int, progress: bool = True) -> tuple[list[Extent], list[int]]:
@@ -117,14 +107,6 @@ def find_classes(source: http.Source, total: int, progress: bool = True) -> tupl
     return [Extent(*bound, count) for bound, count in zip(bounds, _counts(classes[:-1], total), strict=True)], probed
 
 
-def largest_remainder(sizes: list[float], number: int) -> list[int]:
-    """`number` shared over groups in proportion to their sizes, in integers that sum to it (Hamilton's method)."""
-    total = sum(map(fractions.Fraction, sizes))
-    shares = [divmod(fractions.Fraction(size) * number, total) for size in sizes]  # whole photos, and what remains
-    largest = sorted(range(len(sizes)), key=lambda i: -shares[i][1])[: number - sum(whole for whole, _ in shares)]
-    return [whole + (i in largest) for i, (whole, _) in enumerate(shares)]
-
-
 def _pieces(extents: list[Extent], number: int) -> list[tuple[Extent, int]]:
     """The classes cut into pieces of equal length, and how many photos in a row each piece is to give."""
     pieces = []
@@ -136,27 +118,26 @@ def _pieces(extents: list[Extent], number: int) -> list[tuple[Extent, int]]:
     return pieces
 
 
-def _take(source: http.Source, piece: Extent, number: int, seed: int, keep: Callable) -> list[Taken]:
-    """`number` photos of a piece, from a seeded byte on and around its end, and those left out on the way.
+def _take(source: http.Source, piece: Extent, number: int, seed: int, keep: Callable) -> tuple[list, list]:
+    """`number` photos of a piece, from a seeded byte on and around its end, and what was left out on the way.
 
     About as many bytes as are still missing come at once.
     """
-    length, taken = piece.stop - piece.start, []
+    length, photos, skipped = piece.stop - piece.start, [], []
     begin = piece.start + int(random.Random(f"{seed} {piece.start}").random() * length) // tar.BLOCK * tar.BLOCK
     mean = length / piece.count
     for start, stop in ((begin, piece.stop), (piece.start, begin)):
-        expected = mean * (1.03 * (number - _kept(taken)) + 1)
+        expected = mean * (1.03 * (number - len(photos)) + 1)
         reader = tar.Reader(source, tar.padded(round(expected)), tar.padded(round(mean)))
         for member in reader.members(start, stop):
             if member.name.endswith(".jpg"):
-                taken.append(keep(member, reader.read(member.offset_data, member.size)))
-                if _kept(taken) == number:
-                    return taken
-    return taken
-
-
-def _kept(taken: list[Taken]) -> int:
-    return sum(not photo.left_out for photo in taken)
+                try:
+                    photos.append(keep(member, reader.read(member.offset_data, member.size)))
+                except PhotoError as error:
+                    skipped.append((member.name, str(error)))
+                if len(photos) == number:
+                    return photos, skipped
+    return photos, skipped
 
 
 def _probe(source: http.Source, start: int, stop: int, window: int) -> list[tarfile.TarInfo]:

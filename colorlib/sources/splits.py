@@ -1,6 +1,7 @@
 """A split: which photographs of a data set are for training, validation and test, as a file that a class can share."""
 
 import dataclasses
+import fractions
 import hashlib
 import io
 import json
@@ -10,8 +11,7 @@ from pathlib import Path
 
 from colorlib import ColorlibError
 from colorlib.settings import Settings, check_choice
-from colorlib.sources import files, photos, tar
-from colorlib.sources.sampling import largest_remainder
+from colorlib.sources import files, photos
 
 PARTS = ("train", "validation", "test")
 PART_OF_FOLDER = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
@@ -140,9 +140,9 @@ def home_of(settings: Settings, folder: Path) -> Path:
     return home.with_name(f"{home.name}-made") if home.is_relative_to(folder) else home
 
 
-def describe(path: str, data: bytes, label: str = "") -> Photo:
-    """The `Photo` of a file's bytes."""
-    return Photo(path, len(data), hashlib.sha256(data).hexdigest(), label)
+def describe(path: str, data: bytes, label: str = "", **origin) -> Photo:
+    """The `Photo` of a file's bytes. origin: its further fields."""
+    return Photo(path, len(data), hashlib.sha256(data).hexdigest(), label, **origin)
 
 
 def plain_copy(home: Path, folder: Path, name: str, data: bytes) -> str:
@@ -157,17 +157,6 @@ def plain_copy(home: Path, folder: Path, name: str, data: bytes) -> str:
     photos.read(data).save(file, "PNG")
     copy = f"rewritten/{_hash(name).hex()[:32]}.png"
     files.put(home / copy, file.getvalue())
-    return copy
-
-
-def store(home: Path, name: str, data: bytes, archive: str) -> str:
-    """Write a photo below `home`/photos. Returns the path of its plain copy, "" if it needs none.
-
-    Raises `photos.PhotoError` if the bytes are no photo, `tar.ArchiveError` if its name could lead elsewhere.
-    """
-    path = tar.safe_path(home / "photos", name, archive)
-    copy = plain_copy(home, home / "photos", name, data)
-    files.put(path, data)
     return copy
 
 
@@ -223,6 +212,14 @@ def stratified(candidates: list[Photo], number: int, seed: str) -> list[Photo]:
     labels = sorted(classes)
     shares = largest_remainder([len(classes[label]) for label in labels], number)
     return [photo for label, share in zip(labels, shares, strict=True) for photo in classes[label][:share]]
+
+
+def largest_remainder(sizes: list[float], number: int) -> list[int]:
+    """`number` shared over groups in proportion to their sizes, in integers that sum to it (Hamilton's method)."""
+    total = sum(map(fractions.Fraction, sizes))
+    shares = [divmod(fractions.Fraction(size) * number, total) for size in sizes]  # whole photos, and what remains
+    largest = sorted(range(len(sizes)), key=lambda i: -shares[i][1])[: number - sum(whole for whole, _ in shares)]
+    return [whole + (i in largest) for i, (whole, _) in enumerate(shares)]
 
 
 def in_turn(labels: dict[str, str], seed: str) -> list[str]:

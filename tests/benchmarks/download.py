@@ -123,11 +123,11 @@ def fairness(folder, fraction=0.03, seeds=20):
     with Server({"miniplaces.tar": MINIPLACES}) as server:
         for seed in range(1, seeds + 1):
             source = http.Source(server.url + "miniplaces.tar")
-            done, keep = folder / f"seed-{seed}", sampling.Taken.of
-            taken = sampling.sample(source, number, total, seed, keep, done, progress=False)
-            found = Counter(photo.name.rpartition("/")[0] for photo in taken)
+            done, keep = folder / f"seed-{seed}", sampling.described
+            taken, _ = sampling.sample(source, number, total, seed, keep, done, progress=False)
+            found = Counter(photo.path.rpartition("/")[0] for photo in taken)
             off.append(max(abs(found[label] - fraction * count) for label, count in per_class.items()))
-            distances.append(distance(counts[[index[photo.name] for photo in taken]].sum(0), whole))
+            distances.append(distance(counts[[index[photo.path] for photo in taken]].sum(0), whole))
     figure(f"miniplaces: photos off a class's share, worst of {seeds} seeds", max(off), at_most=1)
     figure("miniplaces: ab distance to the whole, seed 1", distances[0], at_most=round(limit, 4))
     figure("miniplaces: median ab distance of the seeds", float(np.median(distances)))

@@ -14,7 +14,7 @@ from server import Server
 
 from colorlib import ColorlibError
 from colorlib.sources import http, sampling, tar
-from colorlib.sources.sampling import Taken
+from colorlib.sources.photos import PhotoError
 
 COUNTS = {f"{chr(97 + i // 2)}/class_{i:02}": 90 + 17 * i % 60 for i in range(20)}
 FILES = made_up.in_classes(COUNTS)
@@ -31,14 +31,16 @@ def no_waits(monkeypatch):
 
 def keep(member, data):
     """What comes of a photo; those whose bytes are none are left out, as `published` does it."""
-    return Taken.of(member, data, left_out="" if data[:2] == b"\xff\xd8" else "no photo")
+    if data[:2] != b"\xff\xd8":
+        raise PhotoError("no photo")
+    return sampling.described(member, data)
 
 
 def sample(tmp_path, number, archive=ARCHIVE, total=TOTAL, seed=1, name="done", keep=keep, **how):
     """What a sample took from a server that behaves as `how` says, and that server."""
     with Server({"a.tar": archive}, **how) as server:
         source = http.Source(server.url + "a.tar", len(archive))
-        return sampling.sample(source, number, total, seed, keep, tmp_path / name, progress=False), server
+        return sampling.sample(source, number, total, seed, keep, tmp_path / name, progress=False)[0], server
 
 
 def members_of(archive):
@@ -48,7 +50,7 @@ def members_of(archive):
 
 
 def per_class(taken):
-    return Counter(photo.name.split("/", 1)[1].rpartition("/")[0] for photo in taken if not photo.left_out)
+    return Counter(photo.path.split("/", 1)[1].rpartition("/")[0] for photo in taken)
 
 
 def assert_true_members(taken, archive=ARCHIVE):
@@ -56,7 +58,7 @@ def assert_true_members(taken, archive=ARCHIVE):
     members = {member.offset_data: (member, data) for member, data in members_of(archive)}
     for photo in taken:
         member, data = members.pop(photo.offset)
-        assert photo == Taken.of(member, data)
+        assert photo == sampling.described(member, data)
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.03, 0.2, 0.75, 1.0])
@@ -111,7 +113,7 @@ def test_several_stretches_of_each_class(tmp_path):
     taken, _ = sample(tmp_path, round(0.2 * TOTAL))
     order = {member.offset_data: i for i, (member, _) in enumerate(members_of(ARCHIVE))}
     for label in COUNTS:
-        places = sorted(order[photo.offset] for photo in taken if f"/{label}/" in photo.name)
+        places = sorted(order[photo.offset] for photo in taken if f"/{label}/" in photo.path)
         stretches = 1 + sum(after - before > 1 for before, after in itertools.pairwise(places))
         assert stretches >= sampling.STRETCHES - 1  # two may meet by chance
 
@@ -162,13 +164,11 @@ def test_a_header_that_comes_damaged_is_told_and_the_next_run_takes_the_same_pho
 def test_photos_that_are_none_are_replaced_and_named(tmp_path):
     bad = set(list(FILES)[::20])
     archive = made_up.tar({name: b"no photo" * 100 if name in bad else data for name, data in FILES.items()})
-    taken, _ = sample(tmp_path, 300, archive=archive)
-    kept = [photo for photo in taken if not photo.left_out]
-    skipped = {photo.name for photo in taken if photo.left_out}
-    assert len(kept) == 300
-    assert skipped
-    assert skipped <= bad
-    assert not {photo.name for photo in kept} & bad
+    source = http.Source(write(tmp_path / "a.tar", archive))
+    kept, skipped = sampling.sample(source, 300, TOTAL, 1, keep, tmp_path / "done", progress=False)
+    assert len(kept) == 300 and not {photo.path for photo in kept} & bad
+    assert skipped and {name for name, _ in skipped} <= bad
+    assert {reason for _, reason in skipped} == {"no photo"}
 
 
 def test_what_keep_raises_ends_the_sample(tmp_path):
@@ -201,7 +201,7 @@ def test_an_interruption_at_any_photo_ends_in_the_same_photos_and_reads_little_t
     for limit in (0, 3, 20, 50, 79, 999):
         with Server({"a.tar": ARCHIVE}) as server, contextlib.suppress(Stop):
             source = http.Source(server.url + "a.tar", len(ARCHIVE))
-            drawn = sampling.sample(source, 80, TOTAL, 1, stopping(limit), tmp_path / "done", progress=False)
+            drawn, _ = sampling.sample(source, 80, TOTAL, 1, stopping(limit), tmp_path / "done", progress=False)
         sent += server.sent
     assert drawn == expected
     assert sent < 2 * clean.sent
@@ -214,9 +214,9 @@ def test_all_photos_of_an_archive_interrupted_again_and_again(tmp_path, step):
     drawn = None
     for _ in range(total):
         with contextlib.suppress(Stop):
-            drawn = sampling.sample(source, total, total, 1, stopping(step), tmp_path / "done", progress=False)
+            drawn, _ = sampling.sample(source, total, total, 1, stopping(step), tmp_path / "done", progress=False)
             break
-    assert [photo.name for photo in drawn] == list(files)
+    assert [photo.path for photo in drawn] == list(files)
 
 
 def test_what_a_power_cut_left_empty_is_done_again(tmp_path):
