@@ -21,11 +21,10 @@ from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
 from colorlib.runs.checkpoint import State, shown
 from colorlib.runs.identity import identity_of
-from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variables_of
+from colorlib.runs.run import Keeper, restore, snapshot, variables_of
 from colorlib.settings import MODELS, Settings, check_choice
 
 WARM_UP_STEPS = 100  # of a backbone that is trained on: at first the ladder above it is random
-TIMED_STEPS = 20  # after which the time that is left is told
 
 
 def train(
@@ -78,8 +77,6 @@ def _train(run, settings, split, prior, loss, progress):
     state = newest.state if newest else State(identity, _as_recorded(settings))
     settings = dataclasses.replace(settings, batch_size=settings.batch_size * replicas)
     steps = state.steps_per_epoch = batches.steps_per_epoch(split, settings)
-    if newest is None and (line := former_run(settings, run.name)):
-        tqdm.write(line)
     tqdm.write(f"{run.name}: {_beginning(run, newest, state, settings)}")
     keeper = Keeper(run, state, newest)
     if not state.finished:
@@ -146,10 +143,9 @@ def _beginning(run, newest, state, settings):
     """Where a training begins, in one line."""
     if newest is None:
         return f"a fresh start, {settings.epochs} epochs of {state.steps_per_epoch} steps."
-    saved = f"saved {ago(state)} in {shown(newest.path)}"
     if state.finished:
-        return f"finished, {saved}: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
-    return f"resumed before {_position(state)}, from the checkpoint {saved}."
+        return f"finished: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
+    return f"resumed before {_position(state)}, from the checkpoint in {shown(newest.path)}."
 
 
 def _position(state):
@@ -174,8 +170,8 @@ class _Bookkeeper(keras.callbacks.Callback):
             self.variables |= {f"sums/{metric.name}/{i}": variable for i, variable in enumerate(metric.variables)}
         self.steps, self.progress = self.state.steps_per_epoch, progress
         self.last_save = time.monotonic()
-        total, self.first = settings.epochs * self.steps, self.state.step
-        self.bar = tqdm(total=total, initial=self.first, desc=self.name, unit="step", disable=not progress)
+        total, done = settings.epochs * self.steps, self.state.step
+        self.bar = tqdm(total=total, initial=done, desc=self.name, unit="step", disable=not progress)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begin = time.perf_counter() - self.state.seconds
@@ -190,9 +186,6 @@ class _Bookkeeper(keras.callbacks.Callback):
             self._stop_at_nan(f"The loss is not a number at step {state.step + 1} ({_position(state)}), with {photos}")
         state.step += 1
         self.bar.update()
-        if self.progress and state.step == self.first + TIMED_STEPS:
-            minutes = (self.bar.total - state.step) / (self.bar.format_dict["rate"] or math.inf) / 60
-            tqdm.write(f"{self.name}: about {minutes:.1f} minutes to go, at the most.")
         if state.step % self.steps and self._is_due():  # the epoch's end has a checkpoint of its own
             state.seconds = time.perf_counter() - self.begin
             self._save()

@@ -216,8 +216,8 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
     train(model, chosen, photos)
     said = capsys.readouterr().out
     assert said.count(f"{model}: resumed before epoch") == len(moments) + 1
-    assert re.search(r"resumed before epoch \d, step \d of 5, from the checkpoint saved \d+:\d\d:\d\d ago", said)
-    assert ("in " in said and "drive" in said) == bool(drive)
+    assert re.search(r"resumed before epoch \d, step \d of 5, from the checkpoint in \w", said)
+    assert ("drive" in said) == bool(drive)
     run = runs.Run(chosen, model)
     assert tiny_run.differences(tiny_run.ending(whole[model]), tiny_run.ending(run)) == []
     assert run.state == "finished"
@@ -231,7 +231,7 @@ def test_a_finished_run_trains_nothing(photos, whole, capsys, monkeypatch):
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("it trains"))
     monkeypatch.setattr(runs, "build", lambda *_: pytest.fail("it builds a model"))
     again = train("baseline", photos.settings.replace(results_folder=run.folder.parents[1]), photos)
-    assert "baseline: finished, saved" in capsys.readouterr().out
+    assert "baseline: finished: 3 epochs" in capsys.readouterr().out
     assert again.history == run.history and again.best_epoch == run.best_epoch
     assert before and {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")} == before
 
@@ -451,16 +451,6 @@ def test_a_validation_loss_that_is_not_a_number_is_never_the_best(photos, tmp_pa
         run.build_model()
 
 
-def test_how_long_it_takes_is_told_after_some_steps(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(training, "TIMED_STEPS", 4)
-    chosen = photos.settings.replace(results_folder=tmp_path)
-    for moment, told in ((("step", 6), 1), (("step", 3), 0), (("step", 5), 1)):  # from step 6, and from step 8
-        with tiny_run.interrupting(*moment, killed), pytest.raises(Killed):
-            training.train("baseline", chosen, photos.split)
-        said = capsys.readouterr().out
-        assert len(re.findall(r"^baseline: about \d+\.\d minutes to go, at the most\.$", said, re.MULTILINE)) == told
-
-
 def test_memory_that_does_not_suffice(photos, tmp_path, monkeypatch):
     def fit(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -515,16 +505,6 @@ def test_ones_own_loss(photos, tmp_path, capsys):
 def test_a_training_of_ones_own_needs_a_name_of_its_own(photos, loss, name):
     with pytest.raises(ColorlibError, match="a name of its own"):
         training.train("baseline", photos.settings, photos.split, loss=loss, run_name=name)
-
-
-def test_a_run_of_an_earlier_version_is_named_when_a_training_begins(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(training, "former_run", lambda settings, name: f"{name}: an earlier one")
-    with tiny_run.interrupting("step", 1, killed), pytest.raises(Killed):
-        train("baseline", photos.settings.replace(results_folder=tmp_path), photos)
-    assert capsys.readouterr().out.splitlines()[:2] == [
-        "baseline: an earlier one",
-        "baseline: a fresh start, 3 epochs of 5 steps.",
-    ]
 
 
 def test_two_devices(children):
