@@ -30,7 +30,6 @@ from colorlib.settings import FORMS, MODELS, Settings
 from colorlib.sources import files, weights
 
 NAME = re.compile(r"\w[\w.-]*")  # of a run: of its folder, too
-FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
 
 
 class Run:
@@ -186,9 +185,9 @@ class Keeper:
         return self._store(checkpoint.pack(self.state, arrays))
 
     def close(self) -> None:
-        """Wait for the copy of the last checkpoint."""
+        """Try the copy of the last checkpoint again where it failed."""
         if self._copier:
-            self._copier.finish(FINAL_COPY_SECONDS)
+            self._copier.finish()
 
     def _store(self, data, written=False):
         try:
@@ -200,7 +199,7 @@ class Keeper:
             text = f"no checkpoint could be written: {reason(error)}. Training goes on; make room for the next."
             tqdm.write(f"{self.run.name}: {text}")
         if self._copier:
-            self._copier.offer(self.state, data)
+            self._copier.copy(self.state, data)
         return written
 
     def _export(self):
