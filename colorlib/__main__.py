@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("model", metavar="MODEL", choices=settings.MODELS, help=", ".join(settings.MODELS))
     colorize.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="an image file or a folder of them")
     colorize.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the colored photos go")
-    run = "a trained model's name, or its run's folder; without it, the colorizer in the box"
+    run = "a trained model's name; without it, the colorizer in the box"
     colorize.add_argument("--run", default="", metavar="RUN", help=run)
     vividness = "0: pale and safe, 1: bold and often wrong; the box alone, and runs of vivid"
     colorize.add_argument("--vividness", type=float, metavar="V", help=vividness)
@@ -63,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument("--strength", type=float, default=1.0, metavar="S", help="1: as predicted (default), 0: gray")
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
     sync.add_argument("--all", action="store_true", help="execute all of them")
-    sync.add_argument("--check", action="store_true", help="change nothing; exit 1 where two halves differ")
     for name, sub in commands.choices.items():
         concerned = [setting for setting, field in settings.FIELDS.items() if name in field.metadata["commands"]]
         sub.usage = " ".join(sub.format_usage().split()[1:]) + " [settings]" * bool(concerned)  # not thirty flags
@@ -118,11 +117,7 @@ def _notebooks(options, chosen: settings.Settings) -> None:
 
 def _sync(options, chosen: settings.Settings) -> None:
     """For contributors: bring a notebook's halves in step, execute what changed."""
-    notebooks = _import("course.notebooks")
-    if not options.check:
-        notebooks.sync(chosen, options.all)
-    elif apart := notebooks.out_of_step():
-        raise ColorlibError(f"The .py and the .ipynb differ: {', '.join(apart)}. Run `make sync`.")
+    _import("course.notebooks").sync(chosen, options.all)
 
 
 if __name__ == "__main__":

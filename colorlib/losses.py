@@ -131,10 +131,10 @@ def color_of(logits, v=None, gamma: float = 0.0, temperature: float = 1.0):
     return ops.matmul(ops.softmax(logits, axis=-1), lab.NODES / lab.AB_SCALE)
 
 
-def check_choices(vividness: float = 0.0, temperature: float = 1.0, lambda_: float = 0.0) -> None:
-    """Raise `ColorlibError` for a choice of how colors are made of a distribution that is out of its range."""
-    ranges = (("vividness", vividness, 0, 1), ("temperature", temperature, 0.1, 2), ("λ", lambda_, 0, 1))
-    for name, value, low, high in ranges:
+def check_choices(vividness=0.0, temperature=1.0, lambda_=0.0, strength=1.0) -> None:
+    """Raise `ColorlibError` for a choice of how colors are made of an answer that is out of its range."""
+    ranges = {"vividness": (vividness, 0, 1), "temperature": (temperature, 0.1, 2), "λ": (lambda_, 0, 1)}
+    for name, (value, low, high) in {**ranges, "strength": (strength, 0, 10)}.items():
         if not low <= value <= high:
             raise ColorlibError(f"The {name} is {value!r}; it must be in [{low}, {high}].")
 

@@ -35,7 +35,8 @@ def sync(settings: Settings, everything: bool = False) -> list[Path]:
     alone is not executed; everything: all are. Raises `ColorlibError` where a cell fails.
     """
     stale = []
-    for py, book in _pairs():
+    for path in sorted({half.with_suffix("") for half in (ROOT / "notebooks").glob("[0-9]*.*")}):
+        py, book = path.with_suffix(".py"), path.with_suffix(".ipynb")  # of which one may be missing
         outlines = [_outline(half) for half in (py, book)]
         if outlines[0] != outlines[1]:
             newer = max((half for half in (py, book) if half.exists()), key=lambda half: half.stat().st_mtime)
@@ -46,18 +47,6 @@ def sync(settings: Settings, everything: bool = False) -> list[Path]:
         if everything or code[0] != code[1] or not _executed(book):
             stale.append(book)
     return _execute({book: book for book in stale}, settings)
-
-
-def out_of_step() -> list[str]:
-    """The names of the notebooks whose two halves do not carry the same cells, with the same tags."""
-    return [py.stem for py, book in _pairs() if _outline(py) != _outline(book)]
-
-
-def _pairs() -> list[tuple[Path, Path]]:
-    """Each notebook's .py and .ipynb, of which one may be missing."""
-    folder = ROOT / "notebooks"
-    names = {path.stem for path in (*folder.glob("[0-9]*.py"), *folder.glob("[0-9]*.ipynb"))}
-    return [(folder / f"{name}.py", folder / f"{name}.ipynb") for name in sorted(names)]
 
 
 def _outline(half: Path) -> list[tuple]:
