@@ -21,7 +21,7 @@ from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, lab, losses, models, prior, runs
-from colorlib.settings import MODELS, ROOT
+from colorlib.settings import ROOT
 from colorlib.sources import files, photos
 
 BOX = ROOT / "data" / "weights" / "colorizer.npz"
@@ -40,8 +40,6 @@ NOTEBOOKS = {
     "efficientnet": "06_train_efficientnet",
     "vivid": "09_beyond_the_mean",
 }
-OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
-NO_MEMORY = f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"
 
 
 def colorize(source, model: keras.Model, strength: float = 1.0, **choices) -> Image.Image:
@@ -49,15 +47,12 @@ def colorize(source, model: keras.Model, strength: float = 1.0, **choices) -> Im
 
     source: a path, a file's bytes, a `PIL.Image`, or an array (h, w), (h, w, 3) or (h, w, 4) of uint8, or (h, w) of
     uint16. strength: times the predicted chroma; 0 gives gray. choices: see `coloring`. Raises `photos.PhotoError` when
-    it cannot be read, `ColorlibError` for a negative strength and when memory does not suffice.
+    it cannot be read, `ColorlibError` for a choice out of its range.
     """
     losses.check_choices(strength=strength)
     to_colors = coloring(model, **choices)
     photo = photos.read_whole(_encoded(source))
-    try:
-        return paint(photo, np.asarray(to_colors(predict(photo, model))), strength)
-    except OUT_OF_MEMORY as error:
-        raise ColorlibError(f"The photo of {photo.image.width} × {photo.image.height} is {NO_MEMORY}.") from error
+    return paint(photo, np.asarray(to_colors(predict(photo, model))), strength)
 
 
 def coloring(model: keras.Model, vividness=VIVIDNESS, lambda_=LAMBDA, temperature=TEMPERATURE):
@@ -211,8 +206,8 @@ class Report:
         """A context in which an error that concerns one photo alone is taken down, and does not stop the others."""
         try:
             yield
-        except OUT_OF_MEMORY:
-            self.failed.append((source, NO_MEMORY))
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            self.failed.append((source, f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"))
         except OSError as error:
             elsewhere = error.filename and str(error.filename) != str(source)  # where its result should go, say
             reason = error.strerror or str(error)
@@ -333,19 +328,14 @@ def _key(path: Path) -> str:
 def model_of(settings, run="") -> keras.Model:
     """The colorizer in the box, or the model of a trained run, by its name. Says which.
 
-    Raises `ColorlibError` naming what is there, and what makes the missing one.
+    Raises `ColorlibError` naming what makes a missing one.
     """
     if not run:
         return box()
-    trained = {each.name: each for each in runs.list_runs(settings) if each.best_epoch}
-    if run not in trained:
-        make = f"python -m colorlib train {run if run in MODELS else 'baseline'}"
-        text = f"There is no trained {run} in {settings.results_folder}; trained are: {', '.join(trained) or 'none'}."
-        raise ColorlibError(f"{text} Notebooks 04 to 06 and 09 make such runs, or: {make}")
-    chosen, epochs = trained[run].settings, f"epoch {trained[run].best_epoch} of {len(trained[run].history)}, its best"
-    doubt = " It began with random weights: expect little." * (chosen.weights == "none")
-    print(f"Colors by the run {run}, trained on {Path(chosen.data).name}: {epochs}.{doubt}")
-    return trained[run].build_model()
+    trained = runs.Run(settings, run)
+    model, epochs = trained.build_model(), f"epoch {trained.best_epoch} of {len(trained.history)}, its best"
+    print(f"Colors by the run {run}, trained on {Path(trained.settings.data).name}: {epochs}.")
+    return model
 
 
 def box() -> keras.Model:

@@ -234,8 +234,7 @@ def answer_of(model: keras.Model, **choices):
 @functools.lru_cache(maxsize=4)
 def _given(model):
     """The function from L to what a model gives. It keeps that of the last array: several answers are made of it."""
-    size, last = model.input_shape[1:3], [None, None]
-    wanted = size if size[0] else (colorize.LOOK, colorize.LOOK)
+    wanted, last = [side or colorize.LOOK for side in model.input_shape[1:3]], [None, None]
 
     def given(L):
         if L is not last[0]:
@@ -288,9 +287,7 @@ PAPER = {  # the paper's, its columns in its order, and below them what it says 
 PAPER_NAMES = {"efficientnet": "New Model", "baseline": "BaseLine", "rebalanced": "BaseLine (3)"}
 LEGEND = (
     "± is half of the 95 % interval, by a paired bootstrap over photos. † marks a model that fails to beat a trivial "
-    "answer. The Loss of BaseLine (3) is weighted: only plain MSE compares. Accuracy is argmax agreement."
-)
-BOX = (
+    "answer. The Loss of BaseLine (3) is weighted: only plain MSE compares. Accuracy is argmax agreement.\n\n"
     'The "box" is the colorizer that comes with the project, and "box, mean" is its answer at vividness 0. It has '
     "learned from photos of Places2: on a Places data set, some of these photos may have been among them."
 )
@@ -322,16 +319,14 @@ def table1(settings, split, progress: bool = True) -> Table1:
         raise ColorlibError("No model is trained. Run notebook 04, 05 or 06, or: python -m colorlib train baseline.")
     for name, run in trained.items():
         if run.split_checksum != split.checksum:
-            risk = "photos that it learned from could be among those that test it"
-            advice = "Use its settings again, or train it anew"
-            raise ColorlibError(f"{name} was trained on another split of {split.dataset}: {risk}. {advice}.")
+            advice = "perhaps on photos that test it here. Use its settings again, or train it anew"
+            raise ColorlibError(f"{name} was trained on another split of {split.dataset}, {advice}.")
     ours = {name: record(run) for name, run in trained.items()}
     answers = {name: answer_of(run.build_model()) for name, run in trained.items()}
-    box = colorize.box()
-    answers |= {"box": answer_of(box), "box, mean": answer_of(box, vividness=0)}
+    answers |= {"box": answer_of(box := colorize.box()), "box, mean": answer_of(box, vividness=0)}
     scores = evaluate(answers, split, "test", settings, progress)
     heading = f"## On the {len(scores.shares):,} test photos of {split.dataset}"
-    text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND, BOX))
+    text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND))
     files.put(settings.results_folder / "table1.md", f"# Table 1\n\n{text}\n".encode())
     table = io.StringIO()
     csv.writer(table).writerows(_rows(ours, scores))

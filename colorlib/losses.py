@@ -32,14 +32,12 @@ class RebalancedMSE(keras.losses.Loss):
     bin_width: side of a bin in ab units. ab_scale: ab units in 1.0 of y_true (`lab.AB_SCALE`).
     y_true, y_pred: (batch, h, w, 2), ab / ab_scale in [-1, 1]; colors beyond the table take its nearest bin.
 
-    v is looked up from y_true and never differentiated. Raises `ColorlibError` on a table that is not square and odd.
+    v is looked up from y_true and never differentiated.
     """
 
     def __init__(self, weights, bin_width=8.0, ab_scale=128.0, name="rebalanced_mse", **kwargs):
         super().__init__(name=name, **kwargs)
         self.weights = np.asarray(weights, dtype="float32")
-        if self.weights.ndim != 2 or len(set(self.weights.shape)) != 1 or len(self.weights) % 2 == 0:
-            raise ColorlibError(f"The weights of Eq. 2 must be a square table of odd side, not {self.weights.shape}.")
         self.bin_width = float(bin_width)
         self.ab_scale = float(ab_scale)
 
@@ -120,11 +118,9 @@ def color_of(logits, v=None, gamma: float = 0.0, temperature: float = 1.0):
     logits: (..., n), of the nodes. Each node weighs softmax(logits / temperature) · v^gamma, and the color is their
     mean, ab / 128, float32 (..., 2). v: (n,), the weights of Eq. 3, as `prior.node_weights` gives them.
     gamma: 0 is the mean, Eq. 1's answer; 1 is Eq. 2's: Σ p v c / Σ p v is where the derivative of Σ p v ‖c - x‖² is 0.
-    Raises `ColorlibError` for a gamma outside [0, 1], a temperature outside [0.1, 2], and a gamma without v.
+    Raises `ColorlibError` for a gamma outside [0, 1] and a temperature outside [0.1, 2].
     """
     check_choices(gamma, temperature)
-    if gamma and v is None:
-        raise ColorlibError("A vividness above 0 weighs colors by their rarity: give v, the weights of Eq. 3.")
     logits = ops.cast(logits, "float32") / temperature
     if gamma:
         logits = logits + gamma * np.log(np.asarray(v, np.float32))
@@ -144,11 +140,9 @@ def for_model(name: str, prior=None) -> keras.losses.Loss:
     colors for "vivid", Eq. 1 for the others."""
     if name == "vivid":
         return ColorCrossEntropy()
-    if name != "rebalanced":
-        return keras.losses.MeanSquaredError()
-    if prior is None:
-        raise ColorlibError("The rebalanced model needs the color prior of its training photos: see prior.prepare.")
-    return RebalancedMSE(prior.weights, prior.bin_width)
+    if name == "rebalanced":
+        return RebalancedMSE(prior.weights, prior.bin_width)
+    return keras.losses.MeanSquaredError()
 
 
 def metrics(name: str = "baseline") -> list[keras.metrics.Metric]:

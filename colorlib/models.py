@@ -346,9 +346,8 @@ def _head(x, stride):
     """Two channels, tanh, in float32: half precision would round colors. Upsampled where it stands below full size."""
     # Small first weights: the training starts from gray, not from random colors that it would have to unlearn first.
     small = keras.initializers.RandomNormal(stddev=1e-3)
-    ab = layers.Conv2D(2, 3, padding="same", activation="tanh", kernel_initializer=small, name="head", dtype="float32")(
-        x
-    )
+    head = {"padding": "same", "activation": "tanh", "kernel_initializer": small, "name": "head", "dtype": "float32"}
+    ab = layers.Conv2D(2, 3, **head)(x)
     if stride > 1:
         ab = layers.UpSampling2D(stride, interpolation="bilinear", name="ab_up", dtype="float32")(ab)
     return ab

@@ -52,8 +52,6 @@ def train(
     with run.locked():
         settings = run.continued()
         split = split or sources.prepare(settings, progress)
-        if not split.train or not split.validation:
-            raise ColorlibError("Training needs photos to learn from and photos to validate with; some are missing.")
         weighted = model == "rebalanced" and loss is None
         prior = (prior or prior_module.prepare(split, settings, progress)) if weighted else None
         try:
@@ -213,9 +211,7 @@ class _Bookkeeper(keras.callbacks.Callback):
             metric.reset_state()
         self._save(is_best)
         if self.progress:
-            is_early = state.stopped and epoch + 1 < self.settings.epochs
-            best = ", the best so far" if is_best else f", stopped early after {state.wait} worse" * is_early
-            both = f"loss {row['loss']:.5f}, validation {row['val_loss']:.5f}{best}"
+            both = f"loss {row['loss']:.5f}, validation {row['val_loss']:.5f}{', the best so far' * is_best}"
             tqdm.write(f"epoch {epoch + 1}/{self.settings.epochs}: {both}; {row['seconds']:.1f} s")
 
     def finish(self):
@@ -237,12 +233,10 @@ class _Bookkeeper(keras.callbacks.Callback):
     def _stop_at_nan(self, what):
         """Nothing of this epoch is kept: what is not a number is never the best, and never gets better."""
         self.bar.close()
-        best = self.state.best_epoch
-        kept = f" The best epoch, {best}, is kept: the run's model has its weights." if best else ""
         raise ColorlibError(
             f"{what}. Most often the learning rate, {self.settings.learning_rate:g}, is too high: lower it "
             "(--learning-rate, COLORLIB_LEARNING_RATE), in another results folder (--results, COLORLIB_RESULTS). If it "
-            f"happens at any rate, look at the photos, and take --dtype float32.{kept}"
+            "happens at any rate, look at the photos, and take --dtype float32."
         )
 
 

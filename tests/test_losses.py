@@ -111,14 +111,6 @@ def test_saved_with_a_model(tmp_path):
     assert float(again(truth, predicted)) == float(loss(truth, predicted))
 
 
-def test_what_does_not_fit():
-    for weights in (np.ones((32, 32)), np.ones((33, 31)), np.ones(33)):
-        with pytest.raises(ColorlibError, match="square table of odd side"):
-            losses.RebalancedMSE(weights)
-    with pytest.raises(ColorlibError, match="color prior"):
-        losses.for_model("rebalanced")
-
-
 # Colors as a distribution.
 
 
@@ -260,7 +252,6 @@ def test_in_between_by_hand(gamma, temperature):
         ({"gamma": np.nan}, r"vividness is nan; it must be in \[0, 1\]"),
         ({"temperature": 0.0}, r"temperature is 0.0; it must be in \[0.1, 2\]"),
         ({"temperature": 2.1}, r"temperature is 2.1; it must be in \[0.1, 2\]"),
-        ({"gamma": 0.5}, "give v, the weights of Eq. 3"),
     ],
 )
 def test_choices_out_of_range_are_refused(choices, words):

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -20,11 +19,6 @@ ANOTHER_RUNTIME = (
     "Choose Runtime > Change runtime type, the latest runtime version and T4 GPU (or CPU for the sample profile: "
     "TPU runtimes come without TensorFlow), then run this cell again."
 )
-# One training: with Colab's T4 (an estimate), and on two cores (from seconds a step, measured on such a machine).
-TRAINING_TAKES = {
-    "classroom": ("about 12 minutes", "half an hour to two hours"),
-    "paper": ("about 3 hours", "a day to a day and a half"),
-}
 NOTHING_LASTS = (
     "NOTHING outlasts this session: when it ends, trained models are gone. "
     "Tick USE_DRIVE and run this cell again to keep them on Google Drive."
@@ -34,8 +28,7 @@ NOTHING_LASTS = (
 def upload(folder: Path) -> list[Path]:
     """Files that the reader picks from their own computer, written into `folder`. Returns their paths.
 
-    Outside Colab a button appears, and the list fills as photos are picked. Raises `ColorlibError` when, on Colab,
-    nothing was picked.
+    Outside Colab a button appears, and the list fills as photos are picked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not is_colab():
@@ -46,8 +39,6 @@ def upload(folder: Path) -> list[Path]:
         picked = {folder / Path(name).name: data for name, data in colab_files.upload().items()}
     for path, data in picked.items():
         path.write_bytes(data)
-    if not picked:
-        raise ColorlibError("No photo was uploaded. Run the cell again and pick at least one file.")
     return list(picked)
 
 
@@ -164,19 +155,14 @@ def quiet():
     """Hold back TensorFlow's start-up lines: they tell a reader nothing and differ from run to run.
 
     They come from C++, some of them before any log level is read, so that only the file descriptor stops them.
-    Where the block fails, they are shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as lines:
-        os.dup2(lines.fileno(), 2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
         try:
             yield
-        except BaseException:
-            lines.seek(0)
-            os.write(stderr, lines.read())
-            raise
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)
@@ -194,8 +180,7 @@ def _without_gpu(settings: Settings) -> str:
     if settings.profile == "sample":
         return "none; the sample profile needs none"
     menu = "Choose Runtime > Change runtime type > T4 GPU. " if is_colab() else ""
-    with_gpu, without = TRAINING_TAKES[settings.profile]
-    return f"none. {menu}Without a GPU, each training takes {without} instead of {with_gpu}."
+    return f"none. {menu}Without a GPU, training takes many times as long."
 
 
 def _small_figures() -> None:

@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import glob
 import json
-import os
 import re
 import time
 from pathlib import Path
@@ -101,9 +100,6 @@ class Run:
 
     def newest(self) -> Checkpoint | None:
         """The checkpoint furthest on, of both folders, that is whole. What cannot be used is said and passed over."""
-        home = self._today.keep_folder
-        if home and not os.path.isdir(home):  # noqa: PTH112  (no error where a mount is gone)
-            tqdm.write(f"{self.name}: no look into {home}: it is not there (is it mounted?).")
         files_there = [(slots, path) for slots in self.slots for path in slots.states]
         for slots, path in sorted(files_there, key=lambda file: file[0].states[file[1]].progress, reverse=True):
             try:
@@ -147,7 +143,8 @@ class Run:
                 raise ColorlibError(f"{text} stop it, or choose another results folder (--results).") from None
 
     def _refuse_missing(self):
-        raise ColorlibError(f"There is no trained {self.name} yet. Train it: python -m colorlib train {self.name}")
+        make = f"python -m colorlib train {self.name if self.name in MODELS else 'baseline'}"
+        raise ColorlibError(f"There is no trained {self.name} in {self.folder.parent}. Train one: {make}")
 
     def _weights(self):
         """What the setting `weights` has to be, for the backbone's weights that this run stands on."""
@@ -257,7 +254,7 @@ def restore(variables: dict, arrays: dict, run_name: str) -> None:
 def list_runs(settings: Settings) -> list[Run]:
     """The runs in the results folder, and in the second one, that have begun: the paper's first, then by name."""
     homes = [glob.escape(str(home)) for home in (settings.results_folder, settings.keep_folder) if home]
-    # No error where a folder is missing, or out of reach for now (which `Run.newest` says).
+    # No error where a folder is missing, or out of reach for now.
     names = {Path(path).parent.name for home in homes for path in glob.glob(f"{home}/runs/*/*.npz")}  # noqa: PTH207
     own = sorted(name for name in names - {*MODELS} if NAME.fullmatch(name))
     return [run for run in (Run(settings, name) for name in (*MODELS, *own)) if run.state != "missing"]

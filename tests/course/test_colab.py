@@ -166,24 +166,12 @@ def test_a_dropped_mount_is_mounted_again(on_colab, monkeypatch):
     assert on_colab.mounts == 1 and on_colab.forced
 
 
-@pytest.mark.parametrize(
-    ("profile", "takes"),
-    [
-        ("classroom", "half an hour to two hours instead of about 12 minutes"),
-        ("paper", "a day to a day and a half instead of about 3 hours"),
-    ],
-)
-def test_no_gpu_on_colab_says_what_to_choose_and_how_much_longer_it_takes(
-    on_colab, capsys, monkeypatch, profile, takes
-):
+@pytest.mark.parametrize("profile", ["classroom", "paper"])
+def test_no_gpu_on_colab_says_what_to_choose_and_that_it_takes_longer(on_colab, capsys, monkeypatch, profile):
     monkeypatch.setattr(colab, "accelerator", lambda: "")
     colab.start(profile, drive=False)
     printed = capsys.readouterr().out
-    assert "Choose Runtime > Change runtime type > T4 GPU" in printed and takes in printed
-
-
-def test_every_profile_that_wants_a_gpu_says_what_it_takes_without():
-    assert set(colab.TRAINING_TAKES) == set(settings.PROFILES) - {"sample"}
+    assert "Choose Runtime > Change runtime type > T4 GPU" in printed and "many times as long" in printed
 
 
 def installed(monkeypatch, versions):
@@ -252,8 +240,7 @@ def test_uploaded_photos_lie_in_the_folder_and_not_where_the_notebook_is(on_cola
     assert [path.read_bytes() for path in paths] == [b"one", b"two"]
     assert list(here.iterdir()) == []
     on_colab.picked = {}
-    with pytest.raises(ColorlibError, match="No photo was uploaded"):
-        colab.upload(folder)
+    assert colab.upload(folder) == []  # `yours.first` says what to do
 
 
 @pytest.mark.parametrize("version", [7, 8])
