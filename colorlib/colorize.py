@@ -90,15 +90,15 @@ def predict(photo: photos.Photograph, model) -> np.ndarray:
     if is_any_size:
         L = np.pad(L, [(0, -height % 32), (0, -width % 32)], mode="symmetric")
     L = L[None, ..., None]
-    given = np.asarray(traced(model)(L))[0]
+    given = np.asarray(traced(model, L.shape[1:3])(L))[0]
     stride = L.shape[1] // len(given)
     return given[: height // stride, : width // stride]
 
 
-@functools.lru_cache(maxsize=4)
-def traced(model):
-    """A model's forward pass as a graph: a third of the time of one operation after the other."""
-    return tf.function(lambda L: model(L, training=False), reduce_retracing=True)
+@functools.lru_cache(maxsize=16)  # a model of any size sees at most 15 of them
+def traced(model, size):
+    """A model's forward pass over photos of (height, width) as a graph: a third of the time of one step at a time."""
+    return tf.function(lambda L: model(L, training=False), input_signature=[tf.TensorSpec((None, *size, 1))])
 
 
 def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threads: int = AT_A_TIME) -> Image.Image:

@@ -234,11 +234,11 @@ def answer_of(model: keras.Model, **choices):
 @functools.lru_cache(maxsize=4)
 def _given(model):
     """The function from L to what a model gives. It keeps that of the last array: several answers are made of it."""
-    wanted, last = [side or colorize.LOOK for side in model.input_shape[1:3]], [None, None]
+    wanted, last = tuple(side or colorize.LOOK for side in model.input_shape[1:3]), [None, None]
 
     def given(L):
         if L is not last[0]:
-            last[:] = L, colorize.traced(model)(tf.image.resize(L, wanted, antialias=True))
+            last[:] = L, colorize.traced(model, wanted)(tf.image.resize(L, wanted, antialias=True))
         return last[1]
 
     return given

@@ -29,22 +29,21 @@ class RebalancedMSE(keras.losses.Loss):
     """Eq. 2: the squared error of each pixel times v, the weight of its true color; the mean over pixels and channels.
 
     weights: (n, n), n odd, v of the bins of (a, b), rows a; bin (n // 2, n // 2) is centred on neutral.
-    bin_width: side of a bin in ab units. ab_scale: ab units in 1.0 of y_true (`lab.AB_SCALE`).
-    y_true, y_pred: (batch, h, w, 2), ab / ab_scale in [-1, 1]; colors beyond the table take its nearest bin.
+    bin_width: side of a bin in ab units.
+    y_true, y_pred: (batch, h, w, 2), ab / 128 in [-1, 1]; colors beyond the table take its nearest bin.
 
     v is looked up from y_true and never differentiated.
     """
 
-    def __init__(self, weights, bin_width=8.0, ab_scale=128.0, name="rebalanced_mse", **kwargs):
+    def __init__(self, weights, bin_width=8.0, name="rebalanced_mse", **kwargs):
         super().__init__(name=name, **kwargs)
         self.weights = np.asarray(weights, dtype="float32")
         self.bin_width = float(bin_width)
-        self.ab_scale = float(ab_scale)
 
     def weight_of(self, ab):
         """v of each color: (..., 2) -> (...)."""
         side = len(self.weights)
-        bins = ops.floor(ab * (self.ab_scale / self.bin_width) + 0.5) + side // 2
+        bins = ops.floor(ab * (lab.AB_SCALE / self.bin_width) + 0.5) + side // 2
         bins = ops.cast(ops.clip(bins, 0, side - 1), "int32")
         table = ops.convert_to_tensor(self.weights.reshape(-1), dtype="float32")
         return ops.stop_gradient(ops.take(table, bins[..., 0] * side + bins[..., 1], axis=0))
@@ -55,8 +54,7 @@ class RebalancedMSE(keras.losses.Loss):
         return self.weight_of(y_true) * ops.mean(ops.square(y_pred - y_true), axis=-1)
 
     def get_config(self):
-        table = {"weights": self.weights.tolist(), "bin_width": self.bin_width, "ab_scale": self.ab_scale}
-        return {**super().get_config(), **table}
+        return {**super().get_config(), "weights": self.weights.tolist(), "bin_width": self.bin_width}
 
 
 # Colors as a distribution (after Zhang et al., 2016): how probable each node of `lab.NODES` is, for every pixel.

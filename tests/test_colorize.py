@@ -523,7 +523,7 @@ def test_the_box_colors_a_photo_and_vividness_0_is_paler(box, no_network, tmp_pa
 @pytest.mark.parametrize(("size", "seen"), [((300, 200), (84, 128)), ((900, 2), (4, 128)), ((100, 90), (116, 128))])
 def test_a_photo_is_seen_at_its_own_proportions_and_continued_as_in_a_mirror(vivid, size, seen, monkeypatch):
     looks, photo = [], photos.read_whole(png(gray_photo(size)))
-    monkeypatch.setattr(colorize, "traced", lambda model: lambda L: looks.append(L) or model(L))
+    monkeypatch.setattr(colorize, "traced", lambda model, size: lambda L: looks.append(L) or model(L))
     given = colorize.predict(photo, vivid)
     (look,) = looks
     height, width = seen

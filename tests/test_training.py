@@ -127,6 +127,9 @@ told["different"] = float(max(np.abs(g - h).max() for g, h in zip(one, two)))
 run = training.train("baseline", chosen, split, progress=False)
 told["history"] = run.history
 told["identity"] = run.newest().state.identity["replicas"]
+vivid = training.train("vivid", chosen.replace(backbone_rate=0.3), split, progress=False)
+told["vivid"] = [vivid.history[0]["loss"], vivid.newest().state.identity["replicas"]]
+told["counts"] = float(np.sum(vivid.build_model().get_layer("head").counts))
 print("TOLD" + json.dumps(told))
 """
 
@@ -504,4 +507,5 @@ def test_two_devices(children):
     assert len(set(told["photos"])) == 16 and sorted(told["photos"]) == sorted(told["plain"])
     assert told["largest"] > 1e-3 and told["different"] < 1e-5 * told["largest"] + 1e-8
     assert [row["steps"] for row in told["history"]] == [2]
+    assert math.isfinite(told["vivid"][0]) and told["vivid"][1] == 2 and told["counts"] == 16 * 16 * 16
     assert "a fresh start, 1 epochs of 2 steps." in said
