@@ -52,18 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("model", metavar="MODEL", choices=settings.MODELS, help=", ".join(settings.MODELS))
     colorize.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="an image file or a folder of them")
     colorize.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the colored photos go")
-    run = "a trained model's name, or its run's folder; without it, the colorizer in the box"
+    run = "a trained model's name; without it, the colorizer in the box"
     colorize.add_argument("--run", default="", metavar="RUN", help=run)
     vividness = "0: pale and safe, 1: bold and often wrong; the box alone, and runs of vivid"
     colorize.add_argument("--vividness", type=float, metavar="V", help=vividness)
-    colorize.add_argument(
-        "--lambda", type=float, dest="lambda_of_answer", metavar="L", help="λ of Eq. 3, 0 to 1, of vividness"
-    )
-    colorize.add_argument("--temperature", type=float, metavar="T", help="0.1 to 2; below 1 likely colors count more")
     colorize.add_argument("--strength", type=float, default=1.0, metavar="S", help="1: as predicted (default), 0: gray")
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
     sync.add_argument("--all", action="store_true", help="execute all of them")
-    sync.add_argument("--check", action="store_true", help="change nothing; exit 1 where two halves differ")
     for name, sub in commands.choices.items():
         concerned = [setting for setting, field in settings.FIELDS.items() if name in field.metadata["commands"]]
         sub.usage = " ".join(sub.format_usage().split()[1:]) + " [settings]" * bool(concerned)  # not thirty flags
@@ -100,8 +95,7 @@ def _evaluate(options, chosen: settings.Settings) -> None:
 def _colorize(options, chosen: settings.Settings) -> int:
     """Colorize photos, or whole folders of them, with a trained model."""
     asked = (options.photos, options.out, chosen, options.run, options.strength, options.overwrite)
-    flags = {"vividness": options.vividness, "lambda_": options.lambda_of_answer, "temperature": options.temperature}
-    choices = {name: value for name, value in flags.items() if value is not None}
+    choices = {} if options.vividness is None else {"vividness": options.vividness}
     return _import("colorize").colorize_files(*asked, **choices).exit_status
 
 
@@ -118,11 +112,7 @@ def _notebooks(options, chosen: settings.Settings) -> None:
 
 def _sync(options, chosen: settings.Settings) -> None:
     """For contributors: bring a notebook's halves in step, execute what changed."""
-    notebooks = _import("course.notebooks")
-    if not options.check:
-        notebooks.sync(chosen, options.all)
-    elif apart := notebooks.out_of_step():
-        raise ColorlibError(f"The .py and the .ipynb differ: {', '.join(apart)}. Run `make sync`.")
+    _import("course.notebooks").sync(chosen, options.all)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ colorizer in the box, unless a run of one's own is asked for.
 import collections
 import contextlib
 import dataclasses
-import datetime
 import functools
 import io
 import os
@@ -22,7 +21,7 @@ from PIL import Image, ImageCms
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, lab, losses, models, prior, runs
-from colorlib.settings import MODELS, ROOT
+from colorlib.settings import ROOT
 from colorlib.sources import files, photos
 
 BOX = ROOT / "data" / "weights" / "colorizer.npz"
@@ -33,7 +32,6 @@ LOOK = 128  # pixels: the longer side of what a model of any size sees, chosen l
 AT_A_TIME = min(4, os.cpu_count() or 1)  # photos in memory: a large one needs 12 bytes a pixel
 STRIP_PIXELS = 1_000_000  # painted at a time
 HALVINGS = 8  # of the interval that holds the largest chroma: found to 1/256
-FEW_PHOTOS = 1000  # a model that has learned from fewer is told so
 # How far linear light may lie outside [0, 1] and still count as inside: less than half an 8-bit level.
 BELOW, ABOVE = -1e-4, 1 + 1e-3
 NOTEBOOKS = {
@@ -42,8 +40,6 @@ NOTEBOOKS = {
     "efficientnet": "06_train_efficientnet",
     "vivid": "09_beyond_the_mean",
 }
-OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
-NO_MEMORY = f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"
 
 
 def colorize(source, model: keras.Model, strength: float = 1.0, **choices) -> Image.Image:
@@ -51,15 +47,12 @@ def colorize(source, model: keras.Model, strength: float = 1.0, **choices) -> Im
 
     source: a path, a file's bytes, a `PIL.Image`, or an array (h, w), (h, w, 3) or (h, w, 4) of uint8, or (h, w) of
     uint16. strength: times the predicted chroma; 0 gives gray. choices: see `coloring`. Raises `photos.PhotoError` when
-    it cannot be read, `ColorlibError` for a negative strength and when memory does not suffice.
+    it cannot be read, `ColorlibError` for a choice out of its range.
     """
-    _check(strength)
+    losses.check_choices(strength=strength)
     to_colors = coloring(model, **choices)
     photo = photos.read_whole(_encoded(source))
-    try:
-        return paint(photo, np.asarray(to_colors(predict(photo, model))), strength)
-    except OUT_OF_MEMORY as error:
-        raise ColorlibError(f"The photo of {photo.image.width} × {photo.image.height} is {NO_MEMORY}.") from error
+    return paint(photo, np.asarray(to_colors(predict(photo, model))), strength)
 
 
 def coloring(model: keras.Model, vividness=VIVIDNESS, lambda_=LAMBDA, temperature=TEMPERATURE):
@@ -81,11 +74,11 @@ def is_vivid(model) -> bool:
     return model.output_shape[-1] == len(lab.NODES)
 
 
-def predict(photo: photos.Photograph, model, compiled: bool = False) -> np.ndarray:
+def predict(photo: photos.Photograph, model) -> np.ndarray:
     """What a model gives for a photo, (height, width, 2 or n), at its own scale.
 
     A model of any size sees the photo with a longer side of `LOOK` pixels, continued as in a mirror up to multiples of
-    32, which are cut off again. Another sees it squeezed to a square, as it was trained. compiled: for many photos.
+    32, which are cut off again. Another sees it squeezed to a square, as it was trained.
     """
     height, width = model.input_shape[1:3]
     is_any_size = height is None
@@ -97,9 +90,15 @@ def predict(photo: photos.Photograph, model, compiled: bool = False) -> np.ndarr
     if is_any_size:
         L = np.pad(L, [(0, -height % 32), (0, -width % 32)], mode="symmetric")
     L = L[None, ..., None]
-    given = np.asarray(_compiled(model, L.shape)(L) if compiled else model(L, training=False))[0]
+    given = np.asarray(traced(model, L.shape[1:3])(L))[0]
     stride = L.shape[1] // len(given)
     return given[: height // stride, : width // stride]
+
+
+@functools.lru_cache(maxsize=16)  # a model of any size sees at most 15 of them
+def traced(model, size):
+    """A model's forward pass over photos of (height, width) as a graph: a third of the time of one step at a time."""
+    return tf.function(lambda L: model(L, training=False), input_signature=[tf.TensorSpec((None, *size, 1))])
 
 
 def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threads: int = AT_A_TIME) -> Image.Image:
@@ -189,11 +188,6 @@ def _encoded(source):
     return buffer.getvalue()
 
 
-def _check(strength):
-    if not 0 <= strength < 10:
-        raise ColorlibError(f"The strength is {strength!r}; it must be 0 (gray), 1 (as predicted) or another below 10.")
-
-
 # Files.
 
 
@@ -212,8 +206,8 @@ class Report:
         """A context in which an error that concerns one photo alone is taken down, and does not stop the others."""
         try:
             yield
-        except OUT_OF_MEMORY:
-            self.failed.append((source, NO_MEMORY))
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            self.failed.append((source, f"out of memory: nothing was written for it. {photos.FREE_MEMORY}"))
         except OSError as error:
             elsewhere = error.filename and str(error.filename) != str(source)  # where its result should go, say
             reason = error.strerror or str(error)
@@ -245,9 +239,9 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
     for the orientation, which is applied; colors are sRGB and say so. A result that is there already is kept unless
     `overwrite`; no input is ever replaced. A photo that cannot be read is skipped, counted and named; what is no photo
     is left out and listed. run: see `model_of`; choices: see `coloring`. Raises `ColorlibError` when there is no such
-    run, or nothing to colorize.
+    run, nothing to colorize, or a choice is out of its range.
     """
-    _check(strength)
+    losses.check_choices(strength=strength, **choices)
     report = Report()
     waiting = _targets([Path(source) for source in sources], Path(out), overwrite, report)
     if not (waiting or report.kept or report.failed):
@@ -256,11 +250,11 @@ def colorize_files(sources, out, settings, run="", strength=1.0, overwrite=False
         model = model_of(settings, run)
         if choices and not is_vivid(model):
             raise ColorlibError(f"{run} gives one color, not many: --vividness does not apply; --strength does.")
-        to_colors, are_many = coloring(model, **choices), len(waiting) > 1
+        to_colors = coloring(model, **choices)
         threads = max(1, AT_A_TIME // len(waiting))  # of each photo: a single one is painted by all of them
 
         def painted(photo):
-            return paint(photo, np.asarray(to_colors(predict(photo, model, are_many))), strength, threads)
+            return paint(photo, np.asarray(to_colors(predict(photo, model))), strength, threads)
 
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             done = pool.map(lambda path: _carry_out(path, waiting[path], painted, report), waiting)
@@ -328,36 +322,20 @@ def _key(path: Path) -> str:
     return str(path.resolve()).casefold()  # Windows and macOS take A.png for a.png
 
 
-@functools.lru_cache(maxsize=16)  # a model of any size sees at most 15 shapes
-def _compiled(model, shape):
-    """A model's forward pass as a graph: a third of the time of one operation after the other."""
-    forward = tf.function(lambda L: model(L, training=False))
-    return forward.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-
-
 # Which model.
 
 
 def model_of(settings, run="") -> keras.Model:
-    """The colorizer in the box, or the model of a trained run: by its name, or by its folder. Says which.
+    """The colorizer in the box, or the model of a trained run, by its name. Says which.
 
-    Raises `ColorlibError` naming what is there, and what makes the missing one.
+    Raises `ColorlibError` naming what makes a missing one.
     """
     if not run:
         return box()
-    folder = Path(run).expanduser()
-    if len(folder.parts) > 1:
-        folder = folder.resolve()
-        if folder.parent.name != "runs":
-            raise ColorlibError(f"{run} is no run: give its folder, such as results/sample/runs/baseline, or its name.")
-        settings = settings.replace(results_folder=folder.parent.parent, keep_folder=None)
-    trained = {each.name: each for each in runs.list_runs(settings) if each.best_epoch}
-    if (name := folder.name) not in trained:
-        make = f"python -m colorlib train {name if name in MODELS else 'baseline'}"
-        text = f"There is no trained {name} in {settings.results_folder}; trained are: {', '.join(trained) or 'none'}."
-        raise ColorlibError(f"{text} Notebooks 04 to 06 and 09 make such runs, or: {make}")
-    print(_described(trained[name]))
-    return trained[name].build_model()
+    trained = runs.Run(settings, run)
+    model, epochs = trained.build_model(), f"epoch {trained.best_epoch} of {len(trained.history)}, its best"
+    print(f"Colors by the run {run}, trained on {Path(trained.settings.data).name}: {epochs}.")
+    return model
 
 
 def box() -> keras.Model:
@@ -365,14 +343,3 @@ def box() -> keras.Model:
     model, about = models.load_whole(BOX)
     print(f"Colors by the colorizer in the box, which has learned from {about['photos']}.")
     return model
-
-
-def _described(run) -> str:
-    """A run for a reader: its photos, its age and how much it has learned."""
-    history = run.folder / "history.csv"  # not there where only a copy elsewhere holds the run
-    day = f" until {datetime.date.fromtimestamp(history.stat().st_mtime):%d %B %Y}" if history.exists() else ""
-    text = f"Colors by the run {run.name}, trained on {Path(run.settings.data).name}{day}: "
-    text += f"epoch {run.best_epoch} of {len(run.history)}, its best."
-    seen = run.history[0]["steps"] * run.settings.batch_size  # the last step of an epoch may have fewer
-    text += f" It has learned from {seen:,} photos at the most: expect few colors." * (seen < FEW_PHOTOS)
-    return text + " It began with random weights: expect little." * (run.settings.weights == "none")

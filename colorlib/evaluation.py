@@ -7,6 +7,7 @@ it has them. What a number means is said in notebook 07.
 
 import csv
 import dataclasses
+import functools
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -190,8 +191,7 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
     """Score answers, and the trivial ones beside them, on a part of a split, photo by photo in constant memory.
 
     answers: name -> function of a batch, (L, ab) -> ab; see `answer_of`. Two passes over the photos: the first counts
-    the classes of colors for the rebalanced AuC. Raises `ColorlibError` for an empty part and for an answer that is
-    not finite or of another shape.
+    the classes of colors for the rebalanced AuC. Raises `ColorlibError` for an empty part.
     """
     models, trivial = tuple(answers), trivial_answers(split, settings)
     answers = {**answers, **trivial, "truth at 1/4 chroma": quarter_chroma}
@@ -202,7 +202,7 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
     bar = tqdm(desc="scoring", total=len(split.photos(part)), unit="photo", disable=not progress)
     with ThreadPoolExecutor() as pool, bar:
         for L, ab in _batches(split, part, settings):
-            predicted = np.stack([_checked(name, answer(L, ab), ab) for name, answer in answers.items()], axis=1)
+            predicted = np.stack([answer(L, ab) for answer in answers.values()], axis=1)
             for photo in pool.map(score, L, ab, predicted, [weights] * len(L)):
                 scored.append(photo[:2])
                 planes, neutral = planes + photo[2], neutral + photo[3]
@@ -219,15 +219,6 @@ def _batches(split, part, settings):
         yield from batches.evaluation(split, part, settings).as_numpy_iterator()
 
 
-def _checked(name, answer, truth):
-    answer = np.asarray(answer, np.float32)
-    if answer.shape != truth.shape:
-        raise ColorlibError(f"The answer {name!r} has shape {answer.shape}; it must be {truth.shape}, an ab a pixel.")
-    if not np.isfinite(answer).all():
-        raise ColorlibError(f"The answer {name!r} holds values that are not finite.")
-    return answer
-
-
 # Answers.
 
 
@@ -236,18 +227,21 @@ def answer_of(model: keras.Model, **choices):
 
     choices: how a distribution becomes colors, see `colorize.coloring`.
     """
-    size, to_colors = model.input_shape[1:3], colorize.coloring(model, **choices)
+    given, to_colors = _given(model), colorize.coloring(model, **choices)
+    return lambda L, ab: tf.image.resize(to_colors(given(L)), L.shape[1:3])  # what has that size already stays
 
-    # A last, smaller batch would be traced anew.
-    @tf.function(reduce_retracing=True)
-    def forward(L):
-        return to_colors(model(L, training=False))
 
-    def answer(L, ab):  # TensorFlow gives back what has the wanted size already
-        wanted = size if size[0] else (colorize.LOOK, colorize.LOOK)
-        return tf.image.resize(forward(tf.image.resize(L, wanted, antialias=True)), L.shape[1:3])
+@functools.lru_cache(maxsize=4)
+def _given(model):
+    """The function from L to what a model gives. It keeps that of the last array: several answers are made of it."""
+    wanted, last = tuple(side or colorize.LOOK for side in model.input_shape[1:3]), [None, None]
 
-    return answer
+    def given(L):
+        if L is not last[0]:
+            last[:] = L, colorize.traced(model, wanted)(tf.image.resize(L, wanted, antialias=True))
+        return last[1]
+
+    return given
 
 
 def trivial_answers(split, settings) -> dict:
@@ -293,9 +287,7 @@ PAPER = {  # the paper's, its columns in its order, and below them what it says 
 PAPER_NAMES = {"efficientnet": "New Model", "baseline": "BaseLine", "rebalanced": "BaseLine (3)"}
 LEGEND = (
     "± is half of the 95 % interval, by a paired bootstrap over photos. † marks a model that fails to beat a trivial "
-    "answer. The Loss of BaseLine (3) is weighted: only plain MSE compares. Accuracy is argmax agreement."
-)
-BOX = (
+    "answer. The Loss of BaseLine (3) is weighted: only plain MSE compares. Accuracy is argmax agreement.\n\n"
     'The "box" is the colorizer that comes with the project, and "box, mean" is its answer at vividness 0. It has '
     "learned from photos of Places2: on a Places data set, some of these photos may have been among them."
 )
@@ -327,16 +319,14 @@ def table1(settings, split, progress: bool = True) -> Table1:
         raise ColorlibError("No model is trained. Run notebook 04, 05 or 06, or: python -m colorlib train baseline.")
     for name, run in trained.items():
         if run.split_checksum != split.checksum:
-            risk = "photos that it learned from could be among those that test it"
-            advice = "Use its settings again, or train it anew"
-            raise ColorlibError(f"{name} was trained on another split of {split.dataset}: {risk}. {advice}.")
+            advice = "perhaps on photos that test it here. Use its settings again, or train it anew"
+            raise ColorlibError(f"{name} was trained on another split of {split.dataset}, {advice}.")
     ours = {name: record(run) for name, run in trained.items()}
     answers = {name: answer_of(run.build_model()) for name, run in trained.items()}
-    box = colorize.box()
-    answers |= {"box": answer_of(box), "box, mean": answer_of(box, vividness=0)}
+    answers |= {"box": answer_of(box := colorize.box()), "box, mean": answer_of(box, vividness=0)}
     scores = evaluate(answers, split, "test", settings, progress)
     heading = f"## On the {len(scores.shares):,} test photos of {split.dataset}"
-    text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND, BOX))
+    text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND))
     files.put(settings.results_folder / "table1.md", f"# Table 1\n\n{text}\n".encode())
     table = io.StringIO()
     csv.writer(table).writerows(_rows(ours, scores))

@@ -29,24 +29,21 @@ class RebalancedMSE(keras.losses.Loss):
     """Eq. 2: the squared error of each pixel times v, the weight of its true color; the mean over pixels and channels.
 
     weights: (n, n), n odd, v of the bins of (a, b), rows a; bin (n // 2, n // 2) is centred on neutral.
-    bin_width: side of a bin in ab units. ab_scale: ab units in 1.0 of y_true (`lab.AB_SCALE`).
-    y_true, y_pred: (batch, h, w, 2), ab / ab_scale in [-1, 1]; colors beyond the table take its nearest bin.
+    bin_width: side of a bin in ab units.
+    y_true, y_pred: (batch, h, w, 2), ab / 128 in [-1, 1]; colors beyond the table take its nearest bin.
 
-    v is looked up from y_true and never differentiated. Raises `ColorlibError` on a table that is not square and odd.
+    v is looked up from y_true and never differentiated.
     """
 
-    def __init__(self, weights, bin_width=8.0, ab_scale=128.0, name="rebalanced_mse", **kwargs):
+    def __init__(self, weights, bin_width=8.0, name="rebalanced_mse", **kwargs):
         super().__init__(name=name, **kwargs)
         self.weights = np.asarray(weights, dtype="float32")
-        if self.weights.ndim != 2 or len(set(self.weights.shape)) != 1 or len(self.weights) % 2 == 0:
-            raise ColorlibError(f"The weights of Eq. 2 must be a square table of odd side, not {self.weights.shape}.")
         self.bin_width = float(bin_width)
-        self.ab_scale = float(ab_scale)
 
     def weight_of(self, ab):
         """v of each color: (..., 2) -> (...)."""
         side = len(self.weights)
-        bins = ops.floor(ab * (self.ab_scale / self.bin_width) + 0.5) + side // 2
+        bins = ops.floor(ab * (lab.AB_SCALE / self.bin_width) + 0.5) + side // 2
         bins = ops.cast(ops.clip(bins, 0, side - 1), "int32")
         table = ops.convert_to_tensor(self.weights.reshape(-1), dtype="float32")
         return ops.stop_gradient(ops.take(table, bins[..., 0] * side + bins[..., 1], axis=0))
@@ -57,8 +54,7 @@ class RebalancedMSE(keras.losses.Loss):
         return self.weight_of(y_true) * ops.mean(ops.square(y_pred - y_true), axis=-1)
 
     def get_config(self):
-        table = {"weights": self.weights.tolist(), "bin_width": self.bin_width, "ab_scale": self.ab_scale}
-        return {**super().get_config(), **table}
+        return {**super().get_config(), "weights": self.weights.tolist(), "bin_width": self.bin_width}
 
 
 # Colors as a distribution (after Zhang et al., 2016): how probable each node of `lab.NODES` is, for every pixel.
@@ -120,21 +116,19 @@ def color_of(logits, v=None, gamma: float = 0.0, temperature: float = 1.0):
     logits: (..., n), of the nodes. Each node weighs softmax(logits / temperature) · v^gamma, and the color is their
     mean, ab / 128, float32 (..., 2). v: (n,), the weights of Eq. 3, as `prior.node_weights` gives them.
     gamma: 0 is the mean, Eq. 1's answer; 1 is Eq. 2's: Σ p v c / Σ p v is where the derivative of Σ p v ‖c - x‖² is 0.
-    Raises `ColorlibError` for a gamma outside [0, 1], a temperature outside [0.1, 2], and a gamma without v.
+    Raises `ColorlibError` for a gamma outside [0, 1] and a temperature outside [0.1, 2].
     """
     check_choices(gamma, temperature)
-    if gamma and v is None:
-        raise ColorlibError("A vividness above 0 weighs colors by their rarity: give v, the weights of Eq. 3.")
     logits = ops.cast(logits, "float32") / temperature
     if gamma:
         logits = logits + gamma * np.log(np.asarray(v, np.float32))
     return ops.matmul(ops.softmax(logits, axis=-1), lab.NODES / lab.AB_SCALE)
 
 
-def check_choices(vividness: float = 0.0, temperature: float = 1.0, lambda_: float = 0.0) -> None:
-    """Raise `ColorlibError` for a choice of how colors are made of a distribution that is out of its range."""
-    ranges = (("vividness", vividness, 0, 1), ("temperature", temperature, 0.1, 2), ("λ", lambda_, 0, 1))
-    for name, value, low, high in ranges:
+def check_choices(vividness=0.0, temperature=1.0, lambda_=0.0, strength=1.0) -> None:
+    """Raise `ColorlibError` for a choice of how colors are made of an answer that is out of its range."""
+    ranges = {"vividness": (vividness, 0, 1), "temperature": (temperature, 0.1, 2), "λ": (lambda_, 0, 1)}
+    for name, (value, low, high) in {**ranges, "strength": (strength, 0, 10)}.items():
         if not low <= value <= high:
             raise ColorlibError(f"The {name} is {value!r}; it must be in [{low}, {high}].")
 
@@ -144,11 +138,9 @@ def for_model(name: str, prior=None) -> keras.losses.Loss:
     colors for "vivid", Eq. 1 for the others."""
     if name == "vivid":
         return ColorCrossEntropy()
-    if name != "rebalanced":
-        return keras.losses.MeanSquaredError()
-    if prior is None:
-        raise ColorlibError("The rebalanced model needs the color prior of its training photos: see prior.prepare.")
-    return RebalancedMSE(prior.weights, prior.bin_width)
+    if name == "rebalanced":
+        return RebalancedMSE(prior.weights, prior.bin_width)
+    return keras.losses.MeanSquaredError()
 
 
 def metrics(name: str = "baseline") -> list[keras.metrics.Metric]:

@@ -26,6 +26,7 @@ import numpy as np
 from keras import layers, ops
 
 from colorlib import ColorlibError, lab
+from colorlib.settings import check_choice
 
 # The five taps of each family, finest first: the last activation before the image is halved (VGG-16, EfficientNet),
 # or the last one at each size (MobileNet).
@@ -49,8 +50,7 @@ _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 
 def taps(backbone: str) -> tuple[str, ...]:
     """The names of the backbone's five tapped layers, finest first. Raises `ColorlibError` on an unknown backbone."""
-    if backbone not in _TAPS:
-        raise ColorlibError(f"Unknown backbone {backbone!r}. Valid: {', '.join(_TAPS)}.")
+    check_choice("backbone", backbone, _TAPS)
     return _TAPS[backbone]
 
 
@@ -84,8 +84,8 @@ def build_colorizer(
     head: "ab", or "distribution": logits, (batch, size / head_stride, size / head_stride, n), of the n `lab.NODES`.
     trained_backbone: whether the backbone's kernels are trained on. Otherwise it is frozen, as in the paper.
 
-    Raises `ColorlibError` for an unknown backbone, an image size that cannot be halved down to the deepest tap, and
-    weights that are missing, broken, or of another architecture.
+    Raises `ColorlibError` for an unknown backbone, head or stride, an image size that cannot be halved down to the
+    deepest tap, and weights that are missing, broken, or of another architecture.
     """
     names = taps(backbone)
     coarsest = 16 if backbone == "vgg16" else 32
@@ -97,8 +97,8 @@ def build_colorizer(
                 f"image_size {size} does not fit {backbone}: it halves the image down to 1/{coarsest} and the ladder "
                 f"climbs back, so it must be a multiple of {coarsest}, at least 32. Take {near} or {near + coarsest}."
             )
-    if head_stride not in (1, 2, 4):
-        raise ColorlibError(f"head_stride {head_stride!r} is not known. Valid: 1 (full size), 2 (half), 4 (quarter).")
+    check_choice("head_stride", head_stride, (1, 2, 4))
+    check_choice("head", head, ("ab", "distribution"))
     with _seeded(seed), dtype_policy(backbone_dtype):
         features = _backbone(backbone, weights, (height, width), names, trained_backbone)
     with _seeded(seed):  # anew, so that the ladder starts alike however the backbone got its weights
@@ -155,22 +155,31 @@ def load_whole(path: str | Path) -> tuple[keras.Model, dict]:
     the version of this layout, the `arguments` of `build_colorizer`, and whatever its maker adds. It holds no pickle.
     Raises `ColorlibError` where the file is missing, damaged, or of another version.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ColorlibError(f"There is no colorizer {path}. It comes with the project: get it anew, or train a model.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+    with _reading(f"The colorizer {path} cannot be used: get it anew, with the rest of the project"):
+        arrays = _arrays(path)
         about = json.loads(arrays.pop("about").item())
+        if missing := {"version", "arguments", "photos"} - about.keys():
+            raise ValueError(f"it does not say its {min(missing)}")
         if about["version"] != WHOLE_VERSION:
             raise ValueError(f"it is of version {about['version']}, and this colorlib reads version {WHOLE_VERSION}")
         model = build_colorizer(**about["arguments"], image_size=None)
         _assign(all_variables(model), arrays)
-    except Exception as error:  # whatever zipfile, NumPy, JSON and Keras raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        text = f"The colorizer {path} cannot be used: {reason}. Get the file anew, with the rest of the project."
-        raise ColorlibError(text) from error
     return model, about
+
+
+@contextlib.contextmanager
+def _reading(problem: str):
+    """A context in which whatever zipfile, h5py, NumPy, JSON and Keras raise ends as a `ColorlibError` of a problem."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or "no reason is given").splitlines()[0]
+        raise ColorlibError(f"{problem}. {type(error).__name__}: {reason}") from error
+
+
+def _arrays(path):
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 @contextlib.contextmanager
@@ -289,22 +298,13 @@ def _convolved_relu6(convolution, x):
 
 def _load(net, path, backbone):
     """Weights into a network: of Keras' own .h5, or of an .npz as `data/weights` holds them."""
-    if not path.is_file():
-        raise ColorlibError(f"No weights file {str(path)!r}. Give the path of a file, or None for random weights.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # newer Keras skips a layer that is not in the file, and warns
-            if path.suffix == ".npz":
-                with np.load(path, allow_pickle=False) as file:
-                    _assign(all_variables(net), {name: file[name] for name in file.files})
-            else:
-                net.load_weights(path)
-    except Exception as error:  # whatever h5py, zipfile and Keras raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ColorlibError(
-            f"The weights file {str(path)!r} does not fit {backbone} without its classifier: it is of another "
-            f"architecture, or broken. {type(error).__name__}: {reason}"
-        ) from error
+    problem = f"The weights file {str(path)!r} does not fit {backbone} without its classifier: it is missing, broken"
+    with _reading(f"{problem}, or of another architecture"), warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # newer Keras skips a layer that is not in the file, and warns
+        if path.suffix == ".npz":
+            _assign(all_variables(net), _arrays(path))
+        else:
+            net.load_weights(path)
 
 
 def _assign(variables, arrays):
@@ -346,9 +346,8 @@ def _head(x, stride):
     """Two channels, tanh, in float32: half precision would round colors. Upsampled where it stands below full size."""
     # Small first weights: the training starts from gray, not from random colors that it would have to unlearn first.
     small = keras.initializers.RandomNormal(stddev=1e-3)
-    ab = layers.Conv2D(2, 3, padding="same", activation="tanh", kernel_initializer=small, name="head", dtype="float32")(
-        x
-    )
+    head = {"padding": "same", "activation": "tanh", "kernel_initializer": small, "name": "head", "dtype": "float32"}
+    ab = layers.Conv2D(2, 3, **head)(x)
     if stride > 1:
         ab = layers.UpSampling2D(stride, interpolation="bilinear", name="ab_up", dtype="float32")(ab)
     return ab

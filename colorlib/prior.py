@@ -150,27 +150,19 @@ class Prior:
 def prepare(split, settings, progress: bool = True) -> Prior:
     """The prior of a split's training photos: the saved one (prior.npz beside split.json), or counted and saved now.
 
-    Where a saved prior is of another split or of other settings, it is said what differs, and a new one takes its
-    place; where only σ or λ differ, its counts serve again. Raises `ColorlibError` when not one training photo has
-    color, and when the saved file is damaged.
+    The counts of a saved prior serve for any σ and λ; those of another split or bin width are counted anew. Raises
+    `ColorlibError` when not one training photo has color, and when the saved file is damaged.
     """
-    path, counts = split.home / "prior.npz", None
-    wanted = {name: getattr(settings, name) for name in ("bin_width", "sigma", "lambda_")}
-    wanted["split_checksum"] = split.checksum
-    if path.exists():
-        saved = Prior.load(path)
-        different = {name: getattr(saved, name) for name in wanted if getattr(saved, name) != wanted[name]}
-        if not different:
-            print(f"Prior: the saved one of {split.dataset}.")
-            return saved
-        changes = ", ".join(f"{name} {value!r} in place of {wanted[name]!r}" for name, value in different.items())
-        print(f"Prior: the saved one is another ({changes}).")
-        counts = None if different.keys() & {"bin_width", "split_checksum"} else saved.counts
-    if counts is None:
+    path = split.home / "prior.npz"
+    saved = Prior.load(path) if path.exists() else None
+    if saved and (saved.split_checksum, saved.bin_width) == (split.checksum, settings.bin_width):
+        counts = saved.counts
+        print(f"Prior: the saved counts of {split.dataset}.")
+    else:
         paths, near_gray = split.paths("train"), []
         counts = count(paths, settings.bin_width, progress=progress, near_gray=near_gray)
         print(f"Prior: {len(paths) - len(near_gray):,} photos counted, {len(near_gray):,} near-gray ones left out.")
-    prior = Prior(counts, **wanted)
+    prior = Prior(counts, settings.bin_width, settings.sigma, settings.lambda_, split.checksum)
     prior.save(path)
     return prior
 

@@ -192,7 +192,7 @@ def variable(name: str) -> str:
 def check_choice(what: str, value: str, valid) -> None:
     """Raise `ColorlibError` naming the valid choices unless `value` is one of them."""
     if value not in valid:
-        raise ColorlibError(f"Unknown {what} {value!r}. Valid: {', '.join(valid)}.")
+        raise ColorlibError(f"Unknown {what} {value!r}. Valid: {', '.join(map(str, valid))}.")
 
 
 def is_colab() -> bool:

@@ -21,11 +21,10 @@ from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
 from colorlib.runs.checkpoint import State, shown
 from colorlib.runs.identity import identity_of
-from colorlib.runs.run import Keeper, ago, former_run, restore, snapshot, variables_of
+from colorlib.runs.run import Keeper, restore, snapshot, variables_of
 from colorlib.settings import MODELS, Settings, check_choice
 
 WARM_UP_STEPS = 100  # of a backbone that is trained on: at first the ladder above it is random
-TIMED_STEPS = 20  # after which the time that is left is told
 
 
 def train(
@@ -53,8 +52,6 @@ def train(
     with run.locked():
         settings = run.continued()
         split = split or sources.prepare(settings, progress)
-        if not split.train or not split.validation:
-            raise ColorlibError("Training needs photos to learn from and photos to validate with; some are missing.")
         weighted = model == "rebalanced" and loss is None
         prior = (prior or prior_module.prepare(split, settings, progress)) if weighted else None
         try:
@@ -78,8 +75,6 @@ def _train(run, settings, split, prior, loss, progress):
     state = newest.state if newest else State(identity, _as_recorded(settings))
     settings = dataclasses.replace(settings, batch_size=settings.batch_size * replicas)
     steps = state.steps_per_epoch = batches.steps_per_epoch(split, settings)
-    if newest is None and (line := former_run(settings, run.name)):
-        tqdm.write(line)
     tqdm.write(f"{run.name}: {_beginning(run, newest, state, settings)}")
     keeper = Keeper(run, state, newest)
     if not state.finished:
@@ -146,10 +141,9 @@ def _beginning(run, newest, state, settings):
     """Where a training begins, in one line."""
     if newest is None:
         return f"a fresh start, {settings.epochs} epochs of {state.steps_per_epoch} steps."
-    saved = f"saved {ago(state)} in {shown(newest.path)}"
     if state.finished:
-        return f"finished, {saved}: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
-    return f"resumed before {_position(state)}, from the checkpoint {saved}."
+        return f"finished: {len(state.history)} epochs, the best is {state.best_epoch}. Nothing to train."
+    return f"resumed before {_position(state)}, from the checkpoint in {shown(newest.path)}."
 
 
 def _position(state):
@@ -174,8 +168,8 @@ class _Bookkeeper(keras.callbacks.Callback):
             self.variables |= {f"sums/{metric.name}/{i}": variable for i, variable in enumerate(metric.variables)}
         self.steps, self.progress = self.state.steps_per_epoch, progress
         self.last_save = time.monotonic()
-        total, self.first = settings.epochs * self.steps, self.state.step
-        self.bar = tqdm(total=total, initial=self.first, desc=self.name, unit="step", disable=not progress)
+        total, done = settings.epochs * self.steps, self.state.step
+        self.bar = tqdm(total=total, initial=done, desc=self.name, unit="step", disable=not progress)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begin = time.perf_counter() - self.state.seconds
@@ -190,9 +184,6 @@ class _Bookkeeper(keras.callbacks.Callback):
             self._stop_at_nan(f"The loss is not a number at step {state.step + 1} ({_position(state)}), with {photos}")
         state.step += 1
         self.bar.update()
-        if self.progress and state.step == self.first + TIMED_STEPS:
-            minutes = (self.bar.total - state.step) / (self.bar.format_dict["rate"] or math.inf) / 60
-            tqdm.write(f"{self.name}: about {minutes:.1f} minutes to go, at the most.")
         if state.step % self.steps and self._is_due():  # the epoch's end has a checkpoint of its own
             state.seconds = time.perf_counter() - self.begin
             self._save()
@@ -220,9 +211,7 @@ class _Bookkeeper(keras.callbacks.Callback):
             metric.reset_state()
         self._save(is_best)
         if self.progress:
-            is_early = state.stopped and epoch + 1 < self.settings.epochs
-            best = ", the best so far" if is_best else f", stopped early after {state.wait} worse" * is_early
-            both = f"loss {row['loss']:.5f}, validation {row['val_loss']:.5f}{best}"
+            both = f"loss {row['loss']:.5f}, validation {row['val_loss']:.5f}{', the best so far' * is_best}"
             tqdm.write(f"epoch {epoch + 1}/{self.settings.epochs}: {both}; {row['seconds']:.1f} s")
 
     def finish(self):
@@ -244,12 +233,10 @@ class _Bookkeeper(keras.callbacks.Callback):
     def _stop_at_nan(self, what):
         """Nothing of this epoch is kept: what is not a number is never the best, and never gets better."""
         self.bar.close()
-        best = self.state.best_epoch
-        kept = f" The best epoch, {best}, is kept: the run's model has its weights." if best else ""
         raise ColorlibError(
             f"{what}. Most often the learning rate, {self.settings.learning_rate:g}, is too high: lower it "
             "(--learning-rate, COLORLIB_LEARNING_RATE), in another results folder (--results, COLORLIB_RESULTS). If it "
-            f"happens at any rate, look at the photos, and take --dtype float32.{kept}"
+            "happens at any rate, look at the photos, and take --dtype float32."
         )
 
 

@@ -132,15 +132,14 @@ def test_a_command_prints_nothing_of_tensorflows():
     assert done.stdout.startswith("No model has been trained yet")
 
 
-def test_what_fails_at_the_start_is_shown_after_all():
+def test_quiet_holds_back_what_is_said_within_alone():
     code = """if True:
         import os
         from colorlib.course import colab
         with colab.quiet():
             os.write(2, b"chatter")
-        with colab.quiet():
-            os.write(2, b"the reason")
-            raise SystemExit(3)
+        os.write(2, b"the reason")
+        raise SystemExit(3)
         """
     done = run(sys.executable, "-c", code)
     assert (done.returncode, done.stderr) == (3, "the reason")

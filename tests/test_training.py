@@ -127,6 +127,9 @@ told["different"] = float(max(np.abs(g - h).max() for g, h in zip(one, two)))
 run = training.train("baseline", chosen, split, progress=False)
 told["history"] = run.history
 told["identity"] = run.newest().state.identity["replicas"]
+vivid = training.train("vivid", chosen.replace(backbone_rate=0.3), split, progress=False)
+told["vivid"] = [vivid.history[0]["loss"], vivid.newest().state.identity["replicas"]]
+told["counts"] = float(np.sum(vivid.build_model().get_layer("head").counts))
 print("TOLD" + json.dumps(told))
 """
 
@@ -216,8 +219,8 @@ def test_killed_and_started_again_it_ends_the_same(photos, whole, children, mode
     train(model, chosen, photos)
     said = capsys.readouterr().out
     assert said.count(f"{model}: resumed before epoch") == len(moments) + 1
-    assert re.search(r"resumed before epoch \d, step \d of 5, from the checkpoint saved \d+:\d\d:\d\d ago", said)
-    assert ("in " in said and "drive" in said) == bool(drive)
+    assert re.search(r"resumed before epoch \d, step \d of 5, from the checkpoint in \w", said)
+    assert ("drive" in said) == bool(drive)
     run = runs.Run(chosen, model)
     assert tiny_run.differences(tiny_run.ending(whole[model]), tiny_run.ending(run)) == []
     assert run.state == "finished"
@@ -231,7 +234,7 @@ def test_a_finished_run_trains_nothing(photos, whole, capsys, monkeypatch):
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("it trains"))
     monkeypatch.setattr(runs, "build", lambda *_: pytest.fail("it builds a model"))
     again = train("baseline", photos.settings.replace(results_folder=run.folder.parents[1]), photos)
-    assert "baseline: finished, saved" in capsys.readouterr().out
+    assert "baseline: finished: 3 epochs" in capsys.readouterr().out
     assert again.history == run.history and again.best_epoch == run.best_epoch
     assert before and {path.name: path.stat().st_mtime_ns for path in run.folder.glob("*.npz")} == before
 
@@ -251,17 +254,6 @@ def test_history_schedule_and_early_stopping(photos, whole):
         assert run.best_epoch == 1 + int(np.argmin(losses_seen)), model
     stopped, patience = whole["rebalanced"], CASES["rebalanced"][0]["patience"]
     assert stopped.newest().state.stopped and len(stopped.history) == stopped.best_epoch + patience < 6
-
-
-def test_a_training_that_ends_as_planned_is_not_said_to_stop_early(photos, tmp_path, capfd, monkeypatch):
-    real = training._Bookkeeper.on_epoch_end
-    worse = lambda self, epoch, logs: real(self, epoch, logs | {"val_loss": 1.0 + epoch})  # noqa: E731
-    monkeypatch.setattr(training._Bookkeeper, "on_epoch_end", worse)
-    for epochs, is_early in ((2, False), (3, True)):
-        changes = {"patience": 1, "epochs": epochs, "results_folder": tmp_path / str(epochs)}
-        run = training.train("baseline", photos.settings.replace(**changes), photos.split)
-        assert run.best_epoch == 1 and len(run.history) == 2
-        assert ("stopped early" in "".join(capfd.readouterr())) == is_early
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(photos, whole):
@@ -440,25 +432,14 @@ def test_a_validation_loss_that_is_not_a_number_is_never_the_best(photos, tmp_pa
     monkeypatch.setattr(batches, "evaluation", spoiled)
     chosen = photos.settings.replace(results_folder=tmp_path)
     words = f"validation loss is not a number after epoch {epoch}.*learning rate"
-    with pytest.raises(ColorlibError, match=words) as told:
+    with pytest.raises(ColorlibError, match=words):
         train("baseline", chosen, photos)
     run = runs.Run(chosen, "baseline")
     assert run.best_epoch == len(run.history) == epoch - 1
     assert run.state == "unfinished" and run.newest().state.step == {1: 4, 2: 8}[epoch]  # where it would go on
-    assert ("The best epoch, 1, is kept" in str(told.value)) == (epoch == 2)
     if epoch == 2:
         assert math.isfinite(run.newest().state.best)
         run.build_model()
-
-
-def test_how_long_it_takes_is_told_after_some_steps(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(training, "TIMED_STEPS", 4)
-    chosen = photos.settings.replace(results_folder=tmp_path)
-    for moment, told in ((("step", 6), 1), (("step", 3), 0), (("step", 5), 1)):  # from step 6, and from step 8
-        with tiny_run.interrupting(*moment, killed), pytest.raises(Killed):
-            training.train("baseline", chosen, photos.split)
-        said = capsys.readouterr().out
-        assert len(re.findall(r"^baseline: about \d+\.\d minutes to go, at the most\.$", said, re.MULTILINE)) == told
 
 
 def test_memory_that_does_not_suffice(photos, tmp_path, monkeypatch):
@@ -472,7 +453,7 @@ def test_memory_that_does_not_suffice(photos, tmp_path, monkeypatch):
 
 def test_a_split_without_photos_to_validate_with(tmp_path):
     split = tiny_run.make_split(tmp_path, train=4, validation=0)
-    with pytest.raises(ColorlibError, match="photos to validate with"):
+    with pytest.raises(ColorlibError, match="validation part of the split of tiny has no photos"):
         training.train("baseline", tiny_run.make_settings(tmp_path), split)
 
 
@@ -517,16 +498,6 @@ def test_a_training_of_ones_own_needs_a_name_of_its_own(photos, loss, name):
         training.train("baseline", photos.settings, photos.split, loss=loss, run_name=name)
 
 
-def test_a_run_of_an_earlier_version_is_named_when_a_training_begins(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(training, "former_run", lambda settings, name: f"{name}: an earlier one")
-    with tiny_run.interrupting("step", 1, killed), pytest.raises(Killed):
-        train("baseline", photos.settings.replace(results_folder=tmp_path), photos)
-    assert capsys.readouterr().out.splitlines()[:2] == [
-        "baseline: an earlier one",
-        "baseline: a fresh start, 3 epochs of 5 steps.",
-    ]
-
-
 def test_two_devices(children):
     said = children["two devices"].communicate(timeout=400)[0]
     assert "TOLD" in said, said[-3000:]
@@ -536,4 +507,5 @@ def test_two_devices(children):
     assert len(set(told["photos"])) == 16 and sorted(told["photos"]) == sorted(told["plain"])
     assert told["largest"] > 1e-3 and told["different"] < 1e-5 * told["largest"] + 1e-8
     assert [row["steps"] for row in told["history"]] == [2]
+    assert math.isfinite(told["vivid"][0]) and told["vivid"][1] == 2 and told["counts"] == 16 * 16 * 16
     assert "a fresh start, 1 epochs of 2 steps." in said

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -29,8 +28,7 @@ NOTHING_LASTS = (
 def upload(folder: Path) -> list[Path]:
     """Files that the reader picks from their own computer, written into `folder`. Returns their paths.
 
-    Outside Colab a button appears, and the list fills as photos are picked. Raises `ColorlibError` when, on Colab,
-    nothing was picked.
+    Outside Colab a button appears, and the list fills as photos are picked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not is_colab():
@@ -41,8 +39,6 @@ def upload(folder: Path) -> list[Path]:
         picked = {folder / Path(name).name: data for name, data in colab_files.upload().items()}
     for path, data in picked.items():
         path.write_bytes(data)
-    if not picked:
-        raise ColorlibError("No photo was uploaded. Run the cell again and pick at least one file.")
     return list(picked)
 
 
@@ -159,19 +155,14 @@ def quiet():
     """Hold back TensorFlow's start-up lines: they tell a reader nothing and differ from run to run.
 
     They come from C++, some of them before any log level is read, so that only the file descriptor stops them.
-    Where the block fails, they are shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as lines:
-        os.dup2(lines.fileno(), 2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
         try:
             yield
-        except BaseException:
-            lines.seek(0)
-            os.write(stderr, lines.read())
-            raise
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)

@@ -35,7 +35,8 @@ def sync(settings: Settings, everything: bool = False) -> list[Path]:
     alone is not executed; everything: all are. Raises `ColorlibError` where a cell fails.
     """
     stale = []
-    for py, book in _pairs():
+    for path in sorted({half.with_suffix("") for half in (ROOT / "notebooks").glob("[0-9]*.*")}):
+        py, book = path.with_suffix(".py"), path.with_suffix(".ipynb")  # of which one may be missing
         outlines = [_outline(half) for half in (py, book)]
         if outlines[0] != outlines[1]:
             newer = max((half for half in (py, book) if half.exists()), key=lambda half: half.stat().st_mtime)
@@ -46,18 +47,6 @@ def sync(settings: Settings, everything: bool = False) -> list[Path]:
         if everything or code[0] != code[1] or not _executed(book):
             stale.append(book)
     return _execute({book: book for book in stale}, settings)
-
-
-def out_of_step() -> list[str]:
-    """The names of the notebooks whose two halves do not carry the same cells, with the same tags."""
-    return [py.stem for py, book in _pairs() if _outline(py) != _outline(book)]
-
-
-def _pairs() -> list[tuple[Path, Path]]:
-    """Each notebook's .py and .ipynb, of which one may be missing."""
-    folder = ROOT / "notebooks"
-    names = {path.stem for path in (*folder.glob("[0-9]*.py"), *folder.glob("[0-9]*.ipynb"))}
-    return [(folder / f"{name}.py", folder / f"{name}.ipynb") for name in sorted(names)]
 
 
 def _outline(half: Path) -> list[tuple]:
@@ -90,24 +79,19 @@ def _execute(copies: dict[Path, Path], settings: Settings) -> list[Path]:
 
 
 def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:
-    notebook, begun = nbformat.read(source, as_version=4), []
+    notebook = nbformat.read(source, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=None,  # a notebook trains for hours on the paper profile: no cell is ever cut off for being slow
         kernel_name="python3",
         coalesce_streams=True,  # otherwise a line's text and its end come as two outputs, now and then
         resources={"metadata": {"path": str(source.parent)}},
-        on_cell_execute=lambda cell, cell_index: begun.append(cell.source),
     )
     try:
         client.execute(env=variables, stderr=subprocess.DEVNULL)  # the kernel's own chatter; cells keep theirs
     except (CellExecutionError, DeadKernelError) as error:
-        dead = f"{error} (out of memory, if the kernel died without a word)"
-        problem = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else dead
-        first_lines = "\n".join(f"    {line}" for cell in begun[-1:] for line in cell.splitlines()[:5])
-        raise ColorlibError(
-            f"{source.name}, code cell {len(begun)}:\n{first_lines}\n{problem}\nThe copy up to there is {copy}."
-        ) from error
+        advice = f"The copy up to there is {copy}. A kernel that dies without a word is most often out of memory."
+        raise ColorlibError(f"{source.name}: {error}\n{advice}") from error  # nbclient's text has the cell's source
     except AssertionError as error:
         if client.km is None:  # Ctrl-C: nbclient stops the kernel, then stumbles over its not being there
             raise KeyboardInterrupt from error

@@ -1,8 +1,5 @@
 """Copies of a run's checkpoints in a second folder that outlasts the session, such as Google Drive."""
 
-import contextlib
-import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -12,47 +9,35 @@ from colorlib.runs.checkpoint import Slots, State, reason
 
 
 class Copier:
-    """Copies the latest checkpoint of a run to a second folder, in a thread.
+    """Copies the latest checkpoint of a run to a second folder: a large one takes seconds, once in ten minutes.
 
     folder: <second folder>/runs/<run>. The second folder must be there: a missing one is a Drive that is not mounted,
     and is not made. The copies are rewritten in place: Drive moves what is deleted or renamed over to its trash, where
     it fills the quota.
 
-    What fails is said once, and tried again with the next checkpoint. Nothing is ever raised.
+    What fails is said, and tried again with the next checkpoint. Nothing is ever raised.
     """
-
-    # One for all of them: an interrupted training's last copy may still be under way when the next one begins.
-    _thread = ThreadPoolExecutor(1)
 
     def __init__(self, folder: Path):
         self.folder, self._home = folder, "/".join(folder.parts[-4:-2])
-        self._latest = self._slots = None
-        self._failure = ""
+        self._slots = self._failed = None
 
-    def offer(self, state: State, data: bytes) -> None:
-        """Have this checkpoint copied, in place of an earlier one that is still waiting. Returns at once."""
-        self._latest = (dataclasses.replace(state), data)
-        self._thread.submit(self._catch_up)
-
-    def finish(self, seconds: float) -> None:
-        """Try the last checkpoint once more, at most so long, and say so if it is not in its folder then."""
-        with contextlib.suppress(TimeoutError):
-            if self._thread.submit(self._catch_up).result(seconds):
-                return
-        advice = f"See that {self._home} can be reached and has room, then train again: only the copy is made."
-        self._say(f"the last checkpoint is NOT in {self._home}, and may be lost with this session. {advice}")
-
-    def _catch_up(self):
-        """Copy the latest checkpoint unless it is copied. Tells whether it is."""
+    def copy(self, state: State, data: bytes) -> None:
+        """Copy this checkpoint, unless it is there already."""
         try:
-            self._copy(*self._latest)
-            failure = ""
+            self._copy(state, data)
+            self._failed = None
         except Exception as error:  # whatever it is: training goes on, and the copy is tried again
-            failure = reason(error)
-        if failure and failure != self._failure:
-            self._say(f"copying to {self._home} fails: {failure}. Training goes on; it is tried again.")
-        self._failure = failure
-        return not failure
+            self._failed = state, data
+            self._say(f"copying to {self._home} fails: {reason(error)}. Training goes on; it is tried again.")
+
+    def finish(self) -> None:
+        """Try the last checkpoint once more where that failed, and say so if it fails again."""
+        if self._failed:
+            self.copy(*self._failed)
+        if self._failed:
+            advice = f"See that {self._home} can be reached and has room, then train again: only the copy is made."
+            self._say(f"the last checkpoint is NOT in {self._home}, and may be lost with this session. {advice}")
 
     def _copy(self, state, data):
         for folder in (self.folder.parent, self.folder):  # and not the folder above: it is a mount

@@ -13,10 +13,8 @@ import dataclasses
 import functools
 import glob
 import json
-import os
 import re
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import filelock
@@ -24,7 +22,6 @@ import keras
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, models
-from colorlib import settings as settings_module
 from colorlib.runs import checkpoint, identity
 from colorlib.runs.checkpoint import BEST, MODEL, Checkpoint, Slots, State, Unusable, reason
 from colorlib.runs.copier import Copier
@@ -32,7 +29,6 @@ from colorlib.settings import FORMS, MODELS, Settings
 from colorlib.sources import files, weights
 
 NAME = re.compile(r"\w[\w.-]*")  # of a run: of its folder, too
-FINAL_COPY_SECONDS = 600.0  # that a finished training waits for its last copy
 
 
 class Run:
@@ -104,9 +100,6 @@ class Run:
 
     def newest(self) -> Checkpoint | None:
         """The checkpoint furthest on, of both folders, that is whole. What cannot be used is said and passed over."""
-        home = self._today.keep_folder
-        if home and not os.path.isdir(home):  # noqa: PTH112  (no error where a mount is gone)
-            tqdm.write(f"{self.name}: no look into {home}: it is not there (is it mounted?).")
         files_there = [(slots, path) for slots in self.slots for path in slots.states]
         for slots, path in sorted(files_there, key=lambda file: file[0].states[file[1]].progress, reverse=True):
             try:
@@ -150,7 +143,8 @@ class Run:
                 raise ColorlibError(f"{text} stop it, or choose another results folder (--results).") from None
 
     def _refuse_missing(self):
-        raise ColorlibError(f"There is no trained {self.name} yet. Train it: python -m colorlib train {self.name}")
+        make = f"python -m colorlib train {self.name if self.name in MODELS else 'baseline'}"
+        raise ColorlibError(f"There is no trained {self.name} in {self.folder.parent}. Train one: {make}")
 
     def _weights(self):
         """What the setting `weights` has to be, for the backbone's weights that this run stands on."""
@@ -188,9 +182,9 @@ class Keeper:
         return self._store(checkpoint.pack(self.state, arrays))
 
     def close(self) -> None:
-        """Wait for the copy of the last checkpoint."""
+        """Try the copy of the last checkpoint again where it failed."""
         if self._copier:
-            self._copier.finish(FINAL_COPY_SECONDS)
+            self._copier.finish()
 
     def _store(self, data, written=False):
         try:
@@ -202,7 +196,7 @@ class Keeper:
             text = f"no checkpoint could be written: {reason(error)}. Training goes on; make room for the next."
             tqdm.write(f"{self.run.name}: {text}")
         if self._copier:
-            self._copier.offer(self.state, data)
+            self._copier.copy(self.state, data)
         return written
 
     def _export(self):
@@ -259,40 +253,20 @@ def restore(variables: dict, arrays: dict, run_name: str) -> None:
 
 def list_runs(settings: Settings) -> list[Run]:
     """The runs in the results folder, and in the second one, that have begun: the paper's first, then by name."""
-    homes = [home for home in (settings.results_folder, settings.keep_folder) if home]
-    names = {path.parent.name for home in homes for path in _files(home, "*")}
+    homes = [glob.escape(str(home)) for home in (settings.results_folder, settings.keep_folder) if home]
+    # No error where a folder is missing, or out of reach for now.
+    names = {Path(path).parent.name for home in homes for path in glob.glob(f"{home}/runs/*/*.npz")}  # noqa: PTH207
     own = sorted(name for name in names - {*MODELS} if NAME.fullmatch(name))
     return [run for run in (Run(settings, name) for name in (*MODELS, *own)) if run.state != "missing"]
 
 
 def table(settings: Settings) -> str:
-    """`list_runs` as text: name, state, epochs done, best loss and age; then what an earlier version left."""
-    lines = [f"{'run':20}{'state':12}{'epochs':>8}{'best epoch':>12}{'best loss':>11}  last checkpoint"]
+    """`list_runs` as text: name, state, epochs done, best epoch and its loss."""
+    lines = [f"{'run':20}{'state':12}{'epochs':>8}{'best epoch':>12}{'best loss':>11}"]
     for run in list_runs(settings):
         epochs, best = f"{len(run.history)}/{run.settings.epochs}", run.best_epoch
         loss = f"{run.history[best - 1]['val_loss']:.5f}" if best else "-"
-        lines.append(f"{run.name:20}{run.state:12}{epochs:>8}{best or '-':>12}{loss:>11}  {ago(run._state)}")
+        lines.append(f"{run.name:20}{run.state:12}{epochs:>8}{best or '-':>12}{loss:>11}")
     if len(lines) == 1:
-        lines = ["No model has been trained yet. Begin with: python -m colorlib train baseline"]
-    return "\n".join([*lines, *filter(None, (former_run(settings, name) for name in MODELS))])
-
-
-def former_run(settings: Settings, name: str) -> str:
-    """A line about a run of these settings that an earlier version of the project left; "" where there is none."""
-    data, results, keep = Path(settings.data).name, settings_module.ROOT / "results", settings.keep_folder
-    homes = [settings.results_folder, results, results / data, keep and keep.with_name(f"{settings.profile}-{data}")]
-    for home in filter(None, homes):
-        if {path.name for path in _files(home, name)} - {*Slots.NAMES}:
-            left = f"{home / 'runs' / name} holds a training of an earlier version of this project"
-            return f"{name}: {left}. It is neither continued nor touched; delete it when you no longer want it."
-    return ""
-
-
-def _files(home, name):
-    """The checkpoints below a folder that may be missing, or out of reach for now (which `Run.newest` says)."""
-    return map(Path, glob.glob(f"{glob.escape(str(home))}/runs/{name}/*.npz"))  # noqa: PTH207 (no error there)
-
-
-def ago(state: State) -> str:
-    """The time since a checkpoint was written, for a reader: "0:12:30 ago"."""
-    return f"{timedelta(seconds=int(time.time() - state.saved))} ago"
+        return "No model has been trained yet. Begin with: python -m colorlib train baseline"
+    return "\n".join(lines)

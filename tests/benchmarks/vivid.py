@@ -229,7 +229,7 @@ def look(name: str = "vivid") -> None:
         for photo in split.photos("train")[::6]:
             picture = read_whole(split.folder / photo.path)
             truth = lab.rgb_to_lab(np.asarray(picture.image, np.float32) / 255)[..., 1:] / lab.AB_SCALE
-            ab = losses.color_of(colorize.predict(picture, model, compiled=True))
+            ab = losses.color_of(colorize.predict(picture, model))
             errors.append(np.square(np.asarray(tf.image.resize(ab, truth.shape[:2])) - truth).mean())
         tell(f"MSE of the mean, looking at {side} pixels", float(np.mean(errors)))
 
