@@ -43,6 +43,8 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # %% [markdown]
 # ## The photos, and three parts of them
 #
+# *About 4 minutes.*
+#
 # One call finds the photos of this profile, or gets them. Two of each class, the first and the one in the middle:
 
 # %%
@@ -130,6 +132,8 @@ figures.photos_per_class(counts)
 # %% [markdown]
 # ## Why the parts must be fair
 #
+# *About 2 minutes.*
+#
 # If views of one scene were in train *and* in test, the test would only ask whether the model remembers that scene. So
 # **no scene may be on two sides**. In the sample, photos of one monument or one animal were put on the same side by
 # hand, and written down:
@@ -171,6 +175,8 @@ sheet([*(test[i] for i in closest), *(train[likeness[i].argmax()] for i in close
 
 # %% [markdown]
 # ## A fair sample
+#
+# *About 3 minutes.*
 #
 # The classes are not equally large. Whoever draws a few photos of many, blindly, may miss a small class. A
 # **stratified** draw gives each class its share: a class with a tenth of the photos gives a tenth of the draw.
@@ -217,6 +223,8 @@ for way in ("drawn blindly", "drawn by shares"):
 
 # %% [markdown]
 # ## What is in an archive?
+#
+# *Optional. About 5 minutes.*
 #
 # The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
 # photos. Must we download all of it?
@@ -323,6 +331,8 @@ print(f"read for each byte kept: {bytes_read / bytes_kept:.2f}")
 # %% [markdown]
 # ## Exercises
 #
+# *About 16 minutes.*
+#
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
 # %%
@@ -406,6 +416,8 @@ lesson01.exercise_3(my_sizes)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 print(f"The split has {split.counts()}.")

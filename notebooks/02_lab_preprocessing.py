@@ -54,6 +54,8 @@ split = sources.prepare(settings)
 # %% [markdown]
 # ## 1. A photograph is a table of numbers
 #
+# *About 3 minutes.*
+#
 # `photos.read` opens a photograph of any kind and gives it upright, in the color space **[sRGB](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#srgb)**,
 # with 8 bits a channel: three whole numbers from 0 to 255 for each pixel, how much red, green and
 # blue light it sends out.
@@ -106,6 +108,8 @@ figures.photo_row([*steps.values()], [*steps], 3)
 #
 # ## 2. Why not RGB?
 #
+# *About 3 minutes.*
+#
 # A black-and-white photograph tells how *light* each place is. In RGB that is spread over all three
 # numbers: each of the planes R, G and B looks like a gray photo of its own, and none of them is
 # *the* gray photo.
@@ -143,6 +147,8 @@ figures.swatches({"gray": near_gray[0], "+10": near_gray[1], "vivid": vivid[0], 
 
 # %% [markdown]
 # ## 3. The formula
+#
+# *About 2 minutes.*
 #
 # From sRGB to Lab in three steps.
 #
@@ -194,6 +200,8 @@ for colors in (rgb, lattice):
 # %% [markdown]
 # ## 4. The colors that a screen can show
 #
+# *About 2 minutes.*
+#
 # Not every pair (a, b) is a color of sRGB. Which ones are depends on L: there is no dark yellow
 # that is vivid, and no light blue that is. This *[gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)*
 # is drawn here at four lightnesses; the cross is gray.
@@ -218,6 +226,8 @@ for name, values in (("L", L), ("a", a), ("b", b)):
 # %% [markdown]
 # ## 5. And back again
 #
+# *About 1 minute.*
+#
 # A model's prediction has to become RGB again. The steps are undone in reverse; a color outside the
 # gamut is clipped: each of R, G and B is brought back to between 0 and 1. Our Lab is made of real
 # numbers. Many published notebooks use *8-bit Lab*,
@@ -240,6 +250,8 @@ for name, colors in (("float32", exact), ("8-bit", rounded)):
 
 # %% [markdown]
 # ## 6. As the models see it
+#
+# *About 2 minutes.*
 #
 # Networks like numbers near 1. From here on, **L** stands for L / 100, in [0, 1], and **ab** for
 # (a, b) / 128, within [-1, 1]. `lab.split` and `lab.join` go there and back: the only place in the
@@ -270,6 +282,8 @@ figure
 
 # %% [markdown]
 # ## 7. Batches
+#
+# *About 4 minutes.*
 #
 # A training [step](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#step)
 # looks at a *[batch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#batch)*
@@ -334,6 +348,8 @@ print(f"{pace:,.0f} photos a second, {settings.image_size} pixels a side")
 
 # %% [markdown]
 # ## Exercises
+#
+# *About 16 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -421,6 +437,8 @@ lesson02.exercise_3(gray_L, lattice)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 exactly = "the same" if error < 0.001 else "not the same"

@@ -53,6 +53,8 @@ color_prior = prior.prepare(split, settings)
 # %% [markdown]
 # ## 1. Counting colors
 #
+# *About 5 minutes.*
+#
 # Notebook 02 took a photo apart into L, its lightness, and a and b, its color. Here we look at the
 # plane of a and b, and count how many pixels of the training photos lie where: a
 # [histogram](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#histogram).
@@ -126,6 +128,8 @@ figures.swatches({"gray": (65, 0, 0), "the mean color": (65, *mean_color)})
 #
 # ## 2. From counts to p′
 #
+# *About 4 minutes.*
+#
 # Eq. 3 needs p′(a, b), how likely each color is. We make it a **[density](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#density)**
 # on the square from -1 to 1 in both a / 128 and b / 128: the share of pixels in a bin, divided by
 # the bin's area Δ², where Δ = 8 / 128. Summed over all bins, times Δ², it gives 1.
@@ -181,6 +185,8 @@ print(f"{spilled:.0%} of the yellow bin's share went to the other end of the nex
 
 # %% [markdown]
 # ## 3. Eq. 3: a weight for each color
+#
+# *About 4 minutes.*
 #
 # The more common a color, the less its errors shall count. Eq. 3 says
 #
@@ -243,6 +249,8 @@ figures.weights_on_photo(images, painted, titles)
 # %% [markdown]
 # ## 4. What λ does
 #
+# *About 2 minutes.*
+#
 # Small λ: strong [rebalancing](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rebalancing).
 # Large λ: hardly any. The paper gives no value; 0.5 is a default of ours.
 
@@ -277,6 +285,8 @@ def show(chosen):
 # %% [markdown]
 # ## 5. What goes wrong with bin probabilities
 #
+# *Optional. About 2 minutes.*
+#
 # It is tempting to put *probabilities* into Eq. 3: the share of each bin, which sums to 1 without
 # any Δ². The formula looks the same. But the shares of a thousand bins are tiny numbers, and λ / 4
 # is not: beside 0.125, a share of 0.001 does not count. The weights become more equal than they
@@ -299,6 +309,8 @@ print(f"heaviest weight over lightest, p′ as probabilities:   {wrong.max() / w
 
 # %% [markdown]
 # ## Exercises
+#
+# *About 17 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -383,6 +395,8 @@ lesson03.exercise_3(weights_of)
 # %% [markdown]
 # ## Three questions on 01 to 03
 #
+# *About 6 minutes.*
+#
 # The answers are in your own split and your own prior: `split`, `share`, `color_prior`, `p` and `v` are at hand. Type a
 # number, or code that finds it.
 #
@@ -417,6 +431,8 @@ lesson03.quiz(runner_up, times, of_the_largest, color_prior, split)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 most = "most" if near > 0.5 else "fewer than half"

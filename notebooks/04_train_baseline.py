@@ -61,6 +61,8 @@ split = sources.prepare(settings)
 # %% [markdown]
 # ## 1. The question
 #
+# *About 2 minutes.*
+#
 # A photograph's lightness L is given, a number for every pixel. Asked for are the two numbers a and b that make it a
 # color. (Notebook 02 tells what L, a and b are.) The network sees L / 100 and answers ab / 128, so that all numbers
 # are small: L / 100 lies in [0, 1], ab / 128 in [-1, 1].
@@ -87,6 +89,8 @@ figures.photo_row([photo.image.convert("L"), photo.image], ["given", "the truth"
 # one.
 #
 # ## 2. The backbone and its taps
+#
+# *About 3 minutes.*
 #
 # **VGG-16** was trained on ImageNet's 1.2 million photographs to name 1,000 kinds of things. We leave out its last
 # layers, which say the names, and **[freeze](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#frozen)**
@@ -124,6 +128,8 @@ for name, tap in zip(models.taps(settings.backbone), features, strict=True):
 
 # %% [markdown]
 # ## 3. The ladder, in Keras
+#
+# *About 6 minutes.*
 #
 # So we climb back. The deepest tap goes through a 1×1 convolution, which only mixes its channels. Then,
 # [rung](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#rung)
@@ -230,6 +236,8 @@ for name, pixel in zip(("black", "gray", "white"), fed(image).numpy()[0, 0], str
 # %% [markdown]
 # ## 4. Eq. 1, and a red car
 #
+# *About 4 minutes.*
+#
 # The paper's first loss compares the prediction $Y'$ with the truth $Y$, pixel by pixel:
 #
 # $$L(Y, Y') = \frac{1}{2hw} \sum_{h,w} \|Y_{h,w} - Y'_{h,w}\|_2^2$$
@@ -291,6 +299,8 @@ figures.swatches({**named, "Eq. 1's best answer": (45, best_a, best_b)})
 #
 # ## 5. `compile` and `fit`
 #
+# *About 2 minutes.*
+#
 # Keras needs two calls: `compile` names the optimizer and the loss, `fit` trains. We add a callback. After each
 # [epoch](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#epoch)
 # (each photo seen once) it asks the model for the colors of the photo that we watch.
@@ -334,6 +344,8 @@ pretrained = learn(mine)
 # %% [markdown]
 # ## 6. With what ImageNet taught, and without
 #
+# *About 3 minutes.*
+#
 # What is the backbone's knowledge worth? The same ladder with the same first weights, on a VGG-16 that has *random*
 # weights, frozen as well:
 
@@ -370,6 +382,8 @@ print(f"{final['pretrained']:.4f} and {final['random']:.4f}; all gray {few_gray:
 # well; that takes far more photos and time.)
 #
 # ## 7. Training in earnest
+#
+# *About 4 minutes.*
 #
 # `colorlib` does the same, **and keeps its books**. `training.train` calls Keras' own `fit`, on all photos, at full
 # size, changed at random. Where the validation loss has not improved for some epochs it stops
@@ -432,6 +446,8 @@ print("It has learned from them." if own < floor else "It has learned nothing ye
 # %% [markdown]
 # ## 8. What it paints
 #
+# *About 1 minute.*
+#
 # The rule for choosing photos: those at the 0th, 50th and 100th percentile of the MSE, that is
 # the best, the middle and the worst one. Never the ones we like. First from the training photos:
 
@@ -463,6 +479,8 @@ seen
 
 # %% [markdown]
 # ## Exercises
+#
+# *About 16 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -544,6 +562,8 @@ lesson04.exercise_3(my_climb, colorizer, backbone, learn, painted, pretrained)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 best_row = run.history[run.best_epoch - 1]

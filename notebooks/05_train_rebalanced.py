@@ -59,6 +59,8 @@ color_prior = prior.prepare(split, settings)
 # %% [markdown]
 # ## 1. Common colors and rare ones
 #
+# *About 2 minutes.*
+#
 # Notebook 04 ended with a model that answers brown, because the mean of many colors is brown. The paper's remedy:
 # let the errors on *common* colors count less, and those on *rare* colors more.
 #
@@ -94,6 +96,8 @@ print("red weighs more than gray:", v_of["red"] > v_of["gray"])
 
 # %% [markdown]
 # ## 2. Eq. 2
+#
+# *About 2 minutes.*
 #
 # Eq. 1 with a weight in front of each pixel's error, that of the pixel's **true** color $Y$:
 #
@@ -135,6 +139,8 @@ print("all weights 1 give Eq. 1:", bool(agree))
 # > - The paper states neither $\lambda$ nor $\sigma$. Our 0.5 and 5 are defaults of ours.
 #
 # ## 3. The red car again
+#
+# *About 3 minutes.*
 #
 # In notebook 04, six cars of ten were red, three green, one silver, and the best answer under Eq. 1 was their mean.
 # Under Eq. 2 each car counts with its weight. For this example we fix $p'$: gray is everywhere, green is rare, and red
@@ -180,6 +186,8 @@ print(f"best answer {here}, chroma {np.hypot(*here):.1f}: {more} Eq. 1's")
 # does not know the truth better. It only prefers to be wrong in color.
 #
 # ## 4. Training
+#
+# *About 3 minutes.*
 #
 # Nothing changes against notebook 04 but the loss. Beside it, each epoch logs the plain [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse).
 
@@ -234,6 +242,8 @@ print("It has learned from them." if learned else "It has learned nothing yet: t
 
 # %% [markdown]
 # ## 5. Both models, the same photos
+#
+# *About 3 minutes.*
 #
 # The baseline of notebook 04 beside it. (`sample` trains it now where it is missing.)
 
@@ -293,6 +303,8 @@ figures.colorfulness_of_photos(truth, colorful)
 
 # %% [markdown]
 # ## 6. How bold? The price of λ
+#
+# *About 3 minutes.*
 #
 # λ says how much of the uniform density is mixed into $p'$: 1 is Eq. 1 again, 0 the boldest. Must we train once for
 # each? No. The colorizer in the [box](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#box)
@@ -365,6 +377,8 @@ print(f"For each point of color, the step to 0.8 is {bargain} one.")
 
 # %% [markdown]
 # ## Exercises
+#
+# *About 16 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -442,6 +456,8 @@ lesson05.exercise_3(my_loss, rebalanced_mse, model, batches.evaluation(split, "t
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 print(f"On the training photos, Eq. 2: {own[0]:.4f},", end=" ")

@@ -60,6 +60,8 @@ split = sources.prepare(settings)
 # %% [markdown]
 # ## 1. Another backbone
 #
+# *About 4 minutes.*
+#
 # **EfficientNet** is a family of networks, B0 to B7, made to name the things in a photo, like VGG-16. The paper takes
 # B7, the largest. We [tap](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#tap)
 # it at five depths as before, and build the same ladder. Not every machine can train B7: `classroom` takes B0, and
@@ -119,6 +121,8 @@ print("dropout:", [layer.name for layer in paper_model.layers if "dropout" in la
 # %% [markdown]
 # ## 2. Dropout
 #
+# *About 1 minute.*
+#
 # While it trains, **[dropout](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#dropout)**
 # sets some channels to 0, others each time, and enlarges the rest to make up for it. The ladder
 # must not rely on any single channel. When it answers (in *[inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode)*),
@@ -146,6 +150,8 @@ print("in inference mode: all", float(answered.min()))
 # has it.
 #
 # ## 3. Early stopping
+#
+# *About 2 minutes.*
 #
 # How long should one train? Too short, and the model has not learned; too long, and it learns its
 # training photos by heart: it
@@ -179,6 +185,8 @@ for patience in (1, 2, 3, 4):
 # seen. Nobody can know beforehand.
 #
 # ## 4. Training
+#
+# *About 3 minutes.*
 
 # %%
 run = training.train("efficientnet", settings, split=split)
@@ -220,6 +228,8 @@ print("It has learned from them." if own < floor else "It has learned nothing ye
 
 # %% [markdown]
 # ## 5. VGG-16 beside EfficientNet
+#
+# *About 4 minutes.*
 #
 # The baseline of notebook 04 stands on VGG-16, with the same ladder and the same loss, Eq. 1: its numbers may be
 # compared with these. (`sample` trains now what is missing of notebooks 04 and 05.)
@@ -291,6 +301,8 @@ for name, values in colorful.items():
 # %% [markdown]
 # ## 6. The "333 %"
 #
+# *About 1 minute.*
+#
 # The paper's headline: its new model trains 3.33 times as fast. Look at its two numbers, in seconds:
 
 # %% tags=["nbval-check-output"]
@@ -307,7 +319,9 @@ for name, seconds_of, epochs_of in (("baseline", baseline_seconds, 10), ("new mo
 # > the same time, to a second, whichever the backbone: the number of epochs would explain all of the 3.33, and the
 # > architecture nothing. (3.33 times as fast is an increase of 233 %.) We report epochs and seconds an epoch apart.
 #
-# ## 7. Optional: the fast form
+# ## 7. The fast form
+#
+# *Optional. About 3 minutes.*
 #
 # Where does the time of a training step go? The **frozen** backbone only looks: one pass forward. The ladder learns:
 # forward, backward, and a change of its weights. It is small, but it works at high resolution, where there are many
@@ -354,6 +368,8 @@ for form, times in parts.items():
 # 0.009302 and the fast one 0.009424, 1.3 % more, in 45 % of the time (`tests/benchmarks/README.md`, *Forms*).
 #
 # ## Exercises
+#
+# *About 16 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -434,6 +450,8 @@ lesson06.exercise_3(upside_down, model, L, ab)
 # %% [markdown]
 # ## Three questions on 04 to 06
 #
+# *About 6 minutes.*
+#
 # They are about *your* runs. All that you need is in `histories`, the rows of each run's history.csv, and in
 # `gray_validation`. A run's kept epoch is the one with its lowest `val_loss`.
 #
@@ -465,6 +483,8 @@ lesson06.quiz(percent, lowest_mse, seconds_for_one, histories, gray_validation)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 lowest = min(losses_seen)

@@ -61,6 +61,8 @@ split = sources.prepare(settings)
 # %% [markdown]
 # ## The three models
 #
+# *About 1 minute.*
+#
 # On `sample`, a model that is not trained yet is trained now. In the other profiles that takes longer than a comparison
 # should: run the notebook that is named.
 
@@ -75,6 +77,8 @@ for model in evaluation.PAPER_NAMES:
 
 # %% [markdown]
 # ## In one look
+#
+# *About 2 minutes.*
 #
 # All models color all test photos, which none of them has learned from. Three measures say how well:
 #
@@ -108,6 +112,8 @@ figure
 
 # %% [markdown]
 # ## Typical photos, and the extremes
+#
+# *About 2 minutes.*
 #
 # Nobody picked these by hand. From each of the three classes with the most test photos comes one: at the 25th
 # percentile of its class by the error of the best model, at the median, at the 75th. Photos that are nearly black, in
@@ -151,6 +157,8 @@ for (place, i), pictures in zip(chosen.items(), colored(few, [*chosen.values()])
 
 # %% [markdown]
 # ## The verdict
+#
+# *About 3 minutes.*
 #
 # The paper's claims, and what your run says to each. Two models are compared on the *same* photos (paired): a hard
 # photo is hard for both. If the 95 % interval of the difference reaches 0, these photos do not settle the matter.
@@ -220,6 +228,8 @@ for name, rivals in unbeaten.items():
 # it cannot see.
 #
 # ## One photo, two answers
+#
+# *Optional. About 4 minutes.*
 #
 # Take one test photo, and two answers that need no learning: leave it **gray** ($a = b = 0$ everywhere), or paint it
 # all in **one color**, a pale brown ($a = 10$, $b = 15$). An answer is an array of $(a, b)$, divided by 128.
@@ -307,6 +317,8 @@ print(f"one color: about {colorfulness(evaluation.to_rgb8(L, one_color)):.0f}")
 # %% [markdown]
 # ## Table 1
 #
+# *Optional. About 4 minutes.*
+#
 # All measures. Three more are in it:
 #
 # - [PSNR](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#psnr):
@@ -363,6 +375,8 @@ print("test photos:", len(errors), " measures:", len(evaluation.MEASURES))
 # %% [markdown]
 # ## What the training looked like
 #
+# *Optional. About 1 minute.*
+#
 # By epoch, and by the clock: the plain MSE of all three. The ring is the epoch with the lowest validation loss, whose
 # weights are kept.
 
@@ -373,6 +387,8 @@ figure
 
 # %% [markdown]
 # ## The extremes
+#
+# *Optional. About 1 minute.*
 #
 # Of all test photos, the one with the lowest error of the best model, and the one with the highest.
 
@@ -388,6 +404,8 @@ figure
 # %% [markdown]
 # ## Which colors go wrong?
 #
+# *Optional. About 1 minute.*
+#
 # The error by the true color, over the $ab$ plane. Near the middle, neutral gray, it is hard to be far off; farther out
 # it is easy. A mean over all pixels hides that, since most pixels lie in the middle. White: no test photo has that
 # color.
@@ -401,6 +419,8 @@ figure
 
 # %% [markdown]
 # ## Exercises
+#
+# *About 16 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -486,6 +506,8 @@ lesson07.exercise_3(paired)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 held = [claim for claim, (low, _, _) in leads.items() if low > 0]

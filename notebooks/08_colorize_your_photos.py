@@ -49,6 +49,8 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 # %% [markdown]
 # ## Choose a photo
 #
+# *About 2 minutes.*
+#
 # - `upload`: from your own computer, one or several;
 # - an address that begins with `https://`;
 # - a path, such as `/content/drive/MyDrive/grandmother.jpg`, or that of a whole folder;
@@ -81,6 +83,8 @@ figures.photo_row([photo.image.convert("L"), after], ["before", "after"], column
 
 # %% [markdown]
 # ## Paler or bolder
+#
+# *About 2 minutes.*
 #
 # Colors are guesses, and the
 # [vividness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#vividness)
@@ -118,6 +122,8 @@ print("Mean chroma:", ", ".join(f"{chroma:.0f} at {vividness}" for vividness, ch
 # %% [markdown]
 # ## All of them, and keep them
 #
+# *About 3 minutes.*
+#
 # Choose the vividness that you like. All your photos are put into color at their own size, as PNG files, which lose
 # nothing. What is no photo is left out, and what cannot be read is named. Your own files are never touched. The box
 # does it, unless you choose a model that you have trained (of those, only *vivid* knows vividness).
@@ -152,6 +158,8 @@ else:
 #
 # ## Other models
 #
+# *Optional. About 1 minute.*
+#
 # What notebooks 04, 05, 06 and 09 have trained, if they have, beside the box:
 
 # %%
@@ -166,6 +174,8 @@ figures.photo_row([*in_box.values(), *others.values()], [*in_box, *others], colu
 
 # %% [markdown]
 # ## How it is done
+#
+# *Optional. About 3 minutes.*
 #
 # The model sees the photo small, its lightness alone, and says colors that are smaller still. They are scaled up and
 # joined with the lightness of every pixel as it was. By hand:
@@ -220,6 +230,8 @@ print(f"cut off:   L = {clipped[0]:.0f}, a = {clipped[1]:.0f}, b = {clipped[2]:.
 #
 # ## What such a model cannot know
 #
+# *About 1 minute.*
+#
 # Here are two photos: one of the sample's, and the same with $a$ and $b$ turned by a third of a circle. A gray photo of
 # both is **the same**. So a model gives the same answer for both, and is wrong for at least one.
 
@@ -240,6 +252,8 @@ print("the same gray, but for less than half a unit of L:", bool(difference < 0.
 
 # %% [markdown]
 # ## A failure
+#
+# *About 2 minutes.*
 #
 # One failure, and not the funniest: of the sample's twenty test photos, the one with the largest squared error.
 
@@ -279,6 +293,8 @@ print(f"The error is {error.max() / np.median(error):.1f} times the median of th
 #
 # ## What it does to those who look
 #
+# *About 1 minute.*
+#
 # A colorized photo looks like a document, and is a guess. It puts invented colors on real people: a dress that was
 # never blue, the skin of those in the training photos, the uniform of another army. Viewers remember the colors, and
 # the past seems nearer and tidier than it was. So write **"colorized"** into the picture or right below it, say by
@@ -286,6 +302,8 @@ print(f"The error is {error.max() / np.median(error):.1f} times the median of th
 # to what a program makes of it.
 #
 # ## Exercises
+#
+# *About 16 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -363,6 +381,8 @@ lesson08.exercise_3(faded, photo.image, model)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 width, height = photo.image.size

@@ -59,6 +59,8 @@ split = sources.prepare(on_sample)
 # %% [markdown]
 # ## 1. Three colors, two losses, two answers
 #
+# *About 3 minutes.*
+#
 # Of ten cars that look the same in gray, six are red, three green, one silver. A model that must answer with *one*
 # color gives a brown under Eq. 1, and another mixture under Eq. 2.
 #
@@ -100,6 +102,8 @@ figures.distributions({"a car's color, p": (60, colors, p)}, [answers])
 # > paper cites for its weights. That it holds the answers of Eq. 1 *and* of Eq. 2, for every λ, the paper does not say.
 #
 # ## 2. From three colors to all of them
+#
+# *About 3 minutes.*
 #
 # A photo's colors are not three. So we lay a grid of
 # [nodes](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#node) over the
@@ -163,6 +167,8 @@ print(f"all colors alike: {cross_entropy(target, no_idea):.3f} nats; colorlib: {
 # %% [markdown]
 # ## 3. What 105 photos can teach, and what the box knows
 #
+# *About 2 minutes.*
+#
 # `vivid` is `efficientnet` of notebook 06 with another head: one number for each node, its
 # [logit](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#logit), in place of
 # $a$ and $b$. A softmax makes probabilities of them. A small one learns from the sample, now.
@@ -206,6 +212,8 @@ for path in places:
 # We stay with these two: sky and skin, whose colors can be guessed, and the balloon's cloth, which may have any.
 #
 # ## 4. One pixel
+#
+# *About 2 minutes.*
 #
 # What does the box say of a single pixel? Change the points (x to the right, y downwards), and run on from here.
 
@@ -251,6 +259,8 @@ figures.distributions({name: (true[0], lab.NODES, p_of[name]) for name, (_, true
 # The star is the truth. The *vivid* answer, Eq. 2's, is pulled towards the rare colors.
 #
 # ## 5. One distribution, every answer
+#
+# *About 3 minutes.*
 #
 # `colorlib` makes colors of logits $z$ by one formula with two knobs, $γ$, the
 # [vividness](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#vividness),
@@ -304,6 +314,8 @@ print("γ = 1 is Eq. 2's, for each λ:", all(np.abs(one - two).max() <= 0.51 for
 # training reaches its minimum exactly).
 #
 # ## 6. The knob
+#
+# *About 3 minutes.*
 #
 # The same photo, from gray through the mean to the boldest answer. Move the slider, or look at the rows below.
 
@@ -366,6 +378,8 @@ reason = "as it should be" if cheapest == 0 else f"the photos that it learned fr
 #
 # ## 7. Where it does not know
 #
+# *About 1 minute.*
+#
 # The [entropy](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#entropy) of a
 # distribution says how spread out it is; $e$ to that power is the number of equally probable colors that would be as
 # hard to guess.
@@ -392,6 +406,8 @@ print(f"The most unsure quarter of the pixels holds {part:.0%} of the squared er
 
 # %% [markdown]
 # ## 8. What else it may have been
+#
+# *Optional. About 2 minutes.*
 #
 # A distribution holds more than one answer, so let us *draw* from it. If each pixel is drawn by itself, neighbors
 # disagree: the model says nothing of how pixels belong together. So we give all pixels the *same* noise. For a single
@@ -429,6 +445,8 @@ for name, (z, _) in pixels.items():
 #
 # ## 9. What is still wrong
 #
+# *About 2 minutes.*
+#
 # The sample's test photos by their class: the error of the mean over that of all gray. Below 1 the box has helped.
 
 # %%
@@ -460,6 +478,8 @@ figures.photo_row([evaluation.to_rgb8(L[turned], each[turned]) for each in shown
 #   what is white.
 #
 # ## Exercises
+#
+# *About 11 minutes.*
 #
 # Fill in a cell where it says `...`, run it, then run the check below it.
 
@@ -518,6 +538,8 @@ lesson09.exercise_2(remembered, seen[0], logits[0], box)
 # %% [markdown]
 # ## Three questions on 07 to 09
 #
+# *About 6 minutes.*
+#
 # Answer them from *your* run; another run may have other answers.
 #
 # 1. You want photos as colorful as the true ones. Which vividness of the table in *The knob* comes nearest?
@@ -547,6 +569,8 @@ lesson09.quiz(nearest, beats_gray, made_up, cost_of, gray[0], p_of)
 
 # %% [markdown]
 # ## What we saw
+#
+# *About 1 minute.*
 
 # %%
 learned = "more" if nats["small"] < nats["prior alone"] else "no more"

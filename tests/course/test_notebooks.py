@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,6 +113,12 @@ def test_after_a_function_or_a_formula_comes_a_cell_that_runs_it(path):
     for i, cell in enumerate(cells):
         if cell.cell_type == "markdown" and "$$" in cell.source:
             assert cells[i + 1].cell_type == "code", f"a formula without its code:\n{cell.source}"
+
+
+@every_lesson
+def test_the_minutes_of_each_section_are_those_of_its_words_and_cells(path):
+    minutes = runpy.run_path(str(FOLDER.parent / "tests" / "tools" / "minutes.py"))
+    assert minutes["timed"](path.read_text())[0] == path.read_text(), "run: python tests/tools/minutes.py"
 
 
 @every_lesson
