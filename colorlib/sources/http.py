@@ -21,25 +21,17 @@ from colorlib import ColorlibError
 AT_ONCE = 8  # requests to one server at a time, at most
 TIMEOUT = (10, 30)  # seconds to connect, and without a single byte before a connection counts as stalled
 TRIES = 8  # failures in a row, without one new byte in between, before giving up
-LONGEST_WAIT = 120.0  # seconds between two tries, whatever Retry-After asks
+LONGEST_WAIT = 120.0  # seconds between two tries
+BUSY = (429, 500, 502, 503, 504)  # statuses that waiting may mend
 CHUNK = 1 << 15  # bytes that a cut connection can cost at most
 ADVICE = "Run it again later (what was finished is kept), or try a mirror or a copy on disk (the setting `mirror`)."
 
 
-class _Retry(urllib3.Retry):
-    """urllib3's, but no Retry-After makes it wait for hours, or fail."""
-
-    def get_retry_after(self, response) -> float | None:
-        with contextlib.suppress(urllib3.exceptions.InvalidHeader):
-            return min(super().get_retry_after(response) or 0, LONGEST_WAIT)
-
-
 class Source:
-    """A file of bytes at an address: a path, or an http(s) URL, by byte ranges where the server has them.
+    """A file of bytes at an address: a path, or an http(s) URL, read by byte ranges.
 
-    `size` is that of the whole file; where `published` is another one, `ColorlibError` is raised. `ranges`: whether any
-    stretch can be read by itself; where not, what lies before it is read and dropped. `bytes_read` counts what was
-    asked for and came. Safe to use from several threads.
+    `size` is that of the whole file; `ColorlibError` is raised where `published` is another one, and for a server
+    without byte ranges. `bytes_read` counts what was asked for and came. Safe to use from several threads.
     """
 
     def __init__(self, address: str | Path, published: int | None = None):
@@ -47,7 +39,7 @@ class Source:
         self.address = str(address if self.is_remote else Path(address).expanduser())
         self.name = Path(address).name
         self.bytes_read, self._counting = 0, threading.Lock()
-        self.size, self.ranges = self._ask_server() if self.is_remote else self._ask_disk()
+        self.size = self._ask_server() if self.is_remote else self._ask_disk()
         if published not in (None, self.size):
             raise ColorlibError(f"{self.address} has {self.size:,} bytes, and {published:,} were published. {ADVICE}")
 
@@ -65,10 +57,10 @@ class Source:
                 self.bytes_read += len(chunk)
             yield chunk
 
-    def _ask_disk(self) -> tuple[int, bool]:
+    def _ask_disk(self) -> int:
         if not Path(self.address).is_file():
             raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
-        return Path(self.address).stat().st_size, True
+        return Path(self.address).stat().st_size
 
     def _from_disk(self, start: int, stop: int) -> Iterator[bytes]:
         with Path(self.address).open("rb") as file:
@@ -76,27 +68,29 @@ class Source:
             while chunk := file.read(max(0, min(CHUNK, stop - file.tell()))):
                 yield chunk
 
-    def _ask_server(self) -> tuple[int, bool]:
-        """Size and ranges, which are believed in when byte 1 comes as byte 1."""
-        retry = _Retry(TRIES - 1, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    def _ask_server(self) -> int:
+        """The size, of a server that sends byte 1 where byte 1 is asked for."""
+        # Not as long as Retry-After says, for that may be hours, or nonsense.
+        retry = urllib3.Retry(
+            TRIES - 1, backoff_factor=1, status_forcelist=BUSY, raise_on_status=False, respect_retry_after_header=False
+        )
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retry))
-        with self._get("bytes=1-1") as response:
-            position, size = _stretch_in(response)
-            if response.status_code == 206 and position == 1:
-                return size, True
-        with self._get() as response:
-            return _stretch_in(response)[1], False
+        with self._get(1, 2) as response:
+            first, size = _stretch_in(response)
+        if first != 1:
+            raise ColorlibError(f"{self.address}: its server sends no byte ranges, only all {size:,} bytes. {ADVICE}")
+        return size
 
     def _from_server(self, start: int, stop: int) -> Iterator[bytes]:
         """Goes on where a connection was cut. The bytes are as they were sent: no Content-Encoding is undone."""
         failures = 0
         while start < stop:
             before = start
-            with self._get(f"bytes={start}-{stop - 1}" if self.ranges else "") as response:
+            with self._get(start, stop) as response:
                 first, size = _stretch_in(response)
-                is_earlier = 0 <= first < start and (stop == self.size or not self.ranges)  # then it is read past
+                is_earlier = 0 <= first < start and stop == self.size  # then it is read past
                 if size == self.size and (first == start or is_earlier):
                     position = first
                     with contextlib.suppress(urllib3.exceptions.HTTPError):
@@ -115,9 +109,9 @@ class Source:
                 )
             sleep(min(0.5 * 2**failures, LONGEST_WAIT))
 
-    def _get(self, stretch: str = "") -> requests.Response:
+    def _get(self, start: int, stop: int) -> requests.Response:
         """An answer, perhaps 416: no such stretch. Raises `ColorlibError` after all tries."""
-        headers = {"Accept-Encoding": "identity"} | ({"Range": stretch} if stretch else {})
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{stop - 1}"}
         try:
             response = self._session.get(self.address, headers=headers, stream=True, timeout=TIMEOUT)
             if response.status_code != 416:

@@ -51,8 +51,7 @@ def sample(
     keep: called with (`tarfile.TarInfo`, content) of each photo, from several threads; gives a `Photo`, as `described`
     does. Where it raises `PhotoError`, the next photo takes the place. done: a folder for what is done, of this
     archive, number and seed alone. Returns the photos in the archive's order, and (name, reason) of those left out.
-    Raises `ColorlibError` where the source knows no byte ranges or the archive has too few photos, `tar.ArchiveError`
-    where it is damaged.
+    Raises `ColorlibError` where the archive has too few photos, `tar.ArchiveError` where it is damaged.
     """
     classes = _once(done / "classes.json", lambda: find_classes(source, total, progress)[0])
     pieces = _pieces([Extent(**extent) for extent in classes], number)
@@ -168,11 +167,6 @@ def _once(path: Path, make: Callable[[], list]) -> list:
 
 
 def _in_parallel(source: http.Source, function: Callable, items: list, progress: bool) -> list:
-    """`function` of each item, which reads some of `source`: `AT_ONCE` at a time. The first error ends it.
-
-    Raises `ColorlibError` where the server would send everything for any small part.
-    """
-    if not source.ranges:
-        raise ColorlibError(f"No byte ranges for {source.name}: all {source.size:,} bytes would come. {http.ADVICE}")
+    """`function` of each item, which reads some of `source`: `AT_ONCE` at a time. The first error ends it."""
     with ThreadPoolExecutor(http.AT_ONCE) as pool:
         return list(tqdm(pool.map(function, items), source.name, len(items), leave=False, disable=not progress))

@@ -149,17 +149,6 @@ def test_an_archive_that_was_fetched_is_not_fetched_again_after_a_failure(tmp_pa
     assert_whole(split)
 
 
-def test_a_server_without_byte_ranges_gives_whole_archives_and_is_refused_for_the_large_ones(tmp_path, server):
-    with Server(FILES, ranges="ignored") as plain:
-        with pytest.raises(ColorlibError, match=r"No byte ranges for train_256.*mirror"):
-            prepare(tmp_path, plain)
-        for data in ("places365-val", "food101"):
-            split = prepare(tmp_path, plain, data=data, fraction=1.0)
-            assert split == dataclasses.replace(
-                prepare(tmp_path / "clean", server, data=data, fraction=1.0), folder=split.folder, home=split.home
-            )
-
-
 # Two at once.
 
 
