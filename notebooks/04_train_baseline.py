@@ -556,8 +556,7 @@ lesson04.exercise_3(my_climb, colorizer, backbone, learn, painted, pretrained)
 #         x = block(x, WIDTHS[i], 3, f"rung{i}")
 #     return x
 # ```
-# The deepest tap has 4 × 4 pixels here: it may know what is there, but not where it ends, and the colors run over the
-# edges.
+# The deepest tap has 4 × 4 pixels here: it may know what is there, but not where it ends. Look along the edges.
 # </details>
 
 # %% [markdown]
