@@ -215,7 +215,7 @@ def _opened(source):
     `PhotoError`, but for `OutOfMemory`."""
     notes = []
     try:
-        with _file(source) as file, warnings.catch_warnings():
+        with _stream(source) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our limit of pixels is another, and a broken tag raises where it matters
             with _open(file, notes) as image:
                 yield image, notes
@@ -231,16 +231,8 @@ def _bytes(source) -> bytes:
     return source if isinstance(source, bytes) else Path(source).read_bytes()
 
 
-def _file(source):
-    """The file or the bytes, open for reading. Raises `PhotoError` for what is neither, before it is opened."""
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    mode = Path(source).stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise PhotoError("a folder, not a file")
-    if not stat.S_ISREG(mode):
-        raise PhotoError("a special file, such as a pipe or a device")
-    return Path(source).open("rb")
+def _stream(source):
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
 
 
 def _open(file, notes: list) -> Image.Image:
