@@ -170,11 +170,11 @@ def read_whole(source, ratio: int = 1) -> Photograph:
 
     ratio: 8 reads an eighth of a JPEG's rows and columns, in a tenth of the time.
     """
-    with _opened(source) as (image, notes):
+    with _opened(source) as (image, data, notes):
         _reduced(image, ratio).load()
         if image.format == "TIFF":
             tiff.refuse_few_levels(image)
-        _refuse_missing_rows(image, source, ratio)
+        _refuse_missing_rows(image, data, ratio)
         profile = image.info.get("icc_profile")
         exif = _exif_of_turned(image, notes)
         colors, alpha = _colors_and_alpha(image)
@@ -195,10 +195,9 @@ def is_plain(source) -> bool:
     """
     import tensorflow as tf  # here, because nothing else in this module needs it
 
-    with _opened(source) as (image, _):
+    with _opened(source) as (image, data, _):
         if image.format not in ("JPEG", "MPO", "PNG") or image.mode not in ("L", "RGB"):
             return False
-        data = _bytes(source)
         # An eighth of the pixels needs all of the bytes; but a last scan may hold details alone, which do not show.
         ratio = 1 if image.format == "PNG" or "progressive" in image.info else 8
         try:
@@ -211,14 +210,15 @@ def is_plain(source) -> bool:
 
 @contextlib.contextmanager
 def _opened(source):
-    """(image, notes): an image, open but not yet decoded. Whatever Pillow raises, here or in the block, leaves as a
-    `PhotoError`, but for `OutOfMemory`."""
+    """(image, the file's bytes, notes): an image, open but not yet decoded. Whatever Pillow raises, here or in the
+    block, leaves as a `PhotoError`, but for `OutOfMemory`."""
     notes = []
     try:
-        with _stream(source) as file, warnings.catch_warnings():
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our limit of pixels is another, and a broken tag raises where it matters
-            with _open(file, notes) as image:
-                yield image, notes
+            with _open(data, notes) as image:
+                yield image, data, notes
     except PhotoError:
         raise
     except MemoryError as error:
@@ -227,29 +227,17 @@ def _opened(source):
         raise PhotoError(_reason(error)) from error
 
 
-def _bytes(source) -> bytes:
-    return source if isinstance(source, bytes) else Path(source).read_bytes()
-
-
-def _stream(source):
-    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
-
-
-def _open(file, notes: list) -> Image.Image:
-    head = file.read(16)
-    file.seek(0)
-    if not head:
+def _open(data: bytes, notes: list) -> Image.Image:
+    if not data:
         raise PhotoError("empty: the file has no bytes")
-    if head.startswith(tiff.HEADS):
-        if _KINDS.get(Path(getattr(file, "name", "")).suffix.lower()) == RAW:
-            raise PhotoError(tiff.IS_RAW)
-        return tiff.open_photo(file, notes)
+    if data.startswith(tiff.HEADS):
+        return tiff.open_photo(io.BytesIO(data), notes)
     Image.init()
     reads_heic()
     try:
-        image = Image.open(file, formats=[name for name in Image.OPEN if name not in _NEVER])
+        image = Image.open(io.BytesIO(data), formats=[name for name in Image.OPEN if name not in _NEVER])
     except UnidentifiedImageError:
-        reason = next(reason for beginning, reason in _BEGINNINGS if re.match(beginning, head, re.DOTALL))
+        reason = next(reason for beginning, reason in _BEGINNINGS if re.match(beginning, data, re.DOTALL))
         raise PhotoError(reason) from None
     tiff.check_size(*image.size)
     if getattr(image, "is_animated", False):
@@ -288,7 +276,7 @@ def _reduced(image: Image.Image, ratio: int) -> Image.Image:
     return image
 
 
-def _refuse_missing_rows(image: Image.Image, source, ratio: int) -> None:
+def _refuse_missing_rows(image: Image.Image, data: bytes, ratio: int) -> None:
     """Raise `PhotoError` where a JPEG, decoded, lacks rows or details though the file has an end.
 
     A program that repairs memory cards may have put it there. The last pixel is then mid gray, or the file is a
@@ -298,7 +286,6 @@ def _refuse_missing_rows(image: Image.Image, source, ratio: int) -> None:
     corner = image.getpixel((image.width - 1, image.height - 1))
     if image.format not in ("JPEG", "MPO") or not ("progressive" in image.info or np.isin(corner, (127, 128)).all()):
         return
-    data = _bytes(source)
     end = data.rfind(_JPEG_END) if data.rfind(_JPEG_END) > data.rfind(_JPEG_PIXELS) else len(data)
     again = _reduced(Image.open(io.BytesIO(data[:end] + _JPEG_MORE + _JPEG_END)), ratio)
     if again.tobytes() != image.tobytes():

@@ -68,7 +68,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     home, file = settings.data_folder / settings.data, f"data/{settings.data}/split.json"
     made_with = {"fraction": settings.fraction, "seed": settings.seed}
     pack = packs.path_of(settings, settings.fraction)
-    split = packs.split_in(home, pack, progress)
+    split = packs.split_in(home, pack)
     if split and split.made_with != made_with:
         print(f"{file} is used as it is, made with {split.made_with}, not {made_with}. Delete it to draw anew.")
         settings, made_with, pack = settings.replace(**split.made_with), split.made_with, None
@@ -80,7 +80,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         split.save()
     shutil.rmtree(home / "download", ignore_errors=True)
     if pack and not pack.exists():
-        packs.save(split, pack, progress)
+        packs.save(split, pack)
     print(f"{settings.data}: {split.counts()}.")
     return split
 
