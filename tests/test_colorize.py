@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -376,6 +377,7 @@ def test_locked_folders_are_named_and_stop_nothing(tmp_path, chosen, monkeypatch
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: path.stat() and path.open("rb").read())
     report = colorized(chosen, tmp_path / "open" / "a.jpg", tmp_path / "locked" / "b.jpg", out=tmp_path / "out")
     assert report.written == [tmp_path / "out" / "a.png"] and report.exit_status == 1
     assert report.failed == [(tmp_path / "locked" / "b.jpg", "no permission to read the file")]

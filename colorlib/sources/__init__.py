@@ -17,7 +17,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
 
     `settings.data` is "sample", "places365", "places365-val", "food101", "imagenet", or a folder of photos. Prints
     what was done. Another process that prepares the same data set is waited for. Raises `ColorlibError` for an unknown
-    name, a folder without photos, too many photos that cannot be read, a disk that is too small, and for bytes that
+    name, a folder without photos, too many photos that cannot be read, a disk that is full, and for bytes that
     cannot be had or are not the published ones.
     """
     source = {"sample": sample, **dict.fromkeys(published.DATA_SETS, published)}.get(settings.data, folder)

@@ -78,9 +78,7 @@ def _reusable(file: Path, folder: Path, made_with: dict) -> Split | None:
     """The split in `file`, if it was made of these photos with these choices, and all of them are there."""
     split = Split.load(file) if file.exists() else None
     if split and (split.folder, split.made_with) != (folder, made_with):
-        are_others = split.made_with.get("listing") != made_with["listing"]
-        reason = "photos came, went or changed" if are_others else "for another seed, fraction or folder"
-        print(f"The split is made anew: {reason}.")
+        print("The split is made anew: photos came, went or changed, or it was for another seed, fraction or folder.")
         return None
     return split if split and split.is_whole() else None
 

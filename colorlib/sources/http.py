@@ -39,7 +39,12 @@ class Source:
         self.address = str(address if self.is_remote else Path(address).expanduser())
         self.name = Path(address).name
         self.bytes_read, self._counting = 0, threading.Lock()
-        self.size = self._ask_server() if self.is_remote else self._ask_disk()
+        if self.is_remote:
+            self.size = self._ask_server()
+        elif Path(self.address).is_file():
+            self.size = Path(self.address).stat().st_size
+        else:
+            raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
         if published not in (None, self.size):
             raise ColorlibError(f"{self.address} has {self.size:,} bytes, and {published:,} were published. {ADVICE}")
 
@@ -56,11 +61,6 @@ class Source:
             with self._counting:
                 self.bytes_read += len(chunk)
             yield chunk
-
-    def _ask_disk(self) -> int:
-        if not Path(self.address).is_file():
-            raise ColorlibError(f"There is no file {self.address}. Check the path; on Colab, is Drive mounted?")
-        return Path(self.address).stat().st_size
 
     def _from_disk(self, start: int, stop: int) -> Iterator[bytes]:
         with Path(self.address).open("rb") as file:

@@ -68,12 +68,11 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
     home, file = settings.data_folder / settings.data, f"data/{settings.data}/split.json"
     made_with = {"fraction": settings.fraction, "seed": settings.seed}
     pack = packs.path_of(settings, settings.fraction)
-    split = packs.split_in(home, pack, progress)
+    split = packs.split_in(home, pack)
     if split and split.made_with != made_with:
         print(f"{file} is used as it is, made with {split.made_with}, not {made_with}. Delete it to draw anew.")
         settings, made_with, pack = settings.replace(**split.made_with), split.made_with, None
     if not (split and split.is_whole()):
-        _require_space(settings, home)
         made = _make(settings, made_with, home, progress)
         if split and split.checksum != made.checksum:
             raise ColorlibError(f"{file} names photos that cannot be had. Delete it to draw anew.")
@@ -81,7 +80,7 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
         split.save()
     shutil.rmtree(home / "download", ignore_errors=True)
     if pack and not pack.exists():
-        packs.save(split, pack, progress)
+        packs.save(split, pack)
     print(f"{settings.data}: {split.counts()}.")
     return split
 
@@ -89,18 +88,6 @@ def prepare(settings: Settings, progress: bool = True) -> Split:
 def source_of(archive: Archive, settings: Settings) -> http.Source:
     """Where the archive's bytes are: at its published address, at a mirror's, or in a folder on disk."""
     return http.Source(f"{(settings.mirror or archive.base).rstrip('/')}/{archive.name}", archive.bytes)
-
-
-def _require_space(settings: Settings, home: Path) -> None:
-    """Refuse what the disk cannot hold, before the first photo is read."""
-    recipe = DATA_SETS[settings.data]
-    kept = settings.fraction * sum(archive.bytes * sum(shares.values()) for archive, shares in recipe)
-    fetched = sum(archive.bytes for archive, _ in recipe if archive.sha256 and source_of(archive, settings).is_remote)
-    on_disk = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())  # of an interrupted run
-    needed, free = 1.3 * kept + fetched - on_disk, shutil.disk_usage(settings.data_folder).free
-    if free < needed:
-        sizes = f"{settings.data} needs {needed / 1e9:.2f} GB more, and there are {free / 1e9:.2f} GB free"
-        raise ColorlibError(f"{sizes}. Make room, or choose another `data_folder` or a smaller fraction.")
 
 
 def _make(settings: Settings, made_with: dict, home: Path, progress: bool) -> Split:

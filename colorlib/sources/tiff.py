@@ -23,8 +23,8 @@ _LAYOUT |= {339: (1,), 530: (2, 2), 50706: None}  # tag -> what holds where a pa
 
 class PhotoError(ColorlibError):
     """Why a file is no photograph that can be read: `str(error)` is the reason, and starts with one of
-    "missing", "no permission", "a folder", "a special file", "empty", "not an image", "a raw file", "a HEIC photo",
-    "a video", "cut short", "too many pixels", "no content", "not read" (a kind of TIFF) or "damaged".
+    "missing", "no permission", "empty", "not an image", "a raw file", "a HEIC photo", "a video",
+    "cut short", "too many pixels", "no content", "not read" (a kind of TIFF) or "damaged".
     """
 
 

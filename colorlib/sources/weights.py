@@ -49,10 +49,8 @@ def resolve(name: str, backbone: str) -> Weights:
     """
     if name == "none":
         return Weights(None, "")
-    if name == "imagenet":
-        path = _downloaded(backbone)
-    else:
-        path = _given(BOX if name == "box" else Path(name).expanduser(), backbone)
+    folder = BOX if name == "box" else Path(name).expanduser()
+    path = _downloaded(backbone) if name == "imagenet" else _given(folder, backbone)
     with path.open("rb") as file:
         return Weights(path, hashlib.file_digest(file, "sha256").hexdigest())
 

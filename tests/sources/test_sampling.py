@@ -5,8 +5,10 @@ import io
 import itertools
 import random
 import tarfile
+import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import made_up
 import pytest
@@ -26,6 +28,7 @@ GAPS = made_up.tar(made_up.in_classes(dict.fromkeys(COUNTS, 110), gaps=True))
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch):
     monkeypatch.setattr(http, "sleep", lambda seconds: None)
+    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
     monkeypatch.setattr(http, "TIMEOUT", (2, 0.3))
 
 

@@ -7,6 +7,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from keras.src.applications import efficientnet
 
 from colorlib import ColorlibError, models
 from colorlib.sources import weights
@@ -82,15 +83,19 @@ def test_the_addresses_and_checksums_are_keras_own(monkeypatch):
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", intercepted)
     options = {"include_top": False, "weights": "imagenet", "input_shape": (224, 224, 3)}
-    creators = {f"efficientnetb{i}": getattr(keras.applications, f"EfficientNetB{i}") for i in range(8)}
-    creators |= {"vgg16": keras.applications.VGG16}
-    for create in creators.values():
+    for create in (keras.applications.VGG16, keras.applications.EfficientNetB0):
         with pytest.raises(InterruptedError):
             create(**options)
     with pytest.raises(InterruptedError):
         keras.applications.MobileNet(alpha=0.75, **options)
     ours = {address.rpartition("/")[2]: (address, md5) for address, md5 in weights._DOWNLOADS.values()}
-    assert ours == asked
+    assert asked.items() <= ours.items() and len(asked) == 3
+    for number in range(8):  # the larger ones, without building each: their names differ by this number alone
+        md5 = efficientnet.WEIGHTS_HASHES[f"b{number}"][1]
+        assert ours[f"efficientnetb{number}_notop.h5"] == (
+            ours["efficientnetb0_notop.h5"][0].replace("b0", f"b{number}"),
+            md5,
+        )
 
 
 def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
