@@ -310,8 +310,8 @@ print("γ = 0 is Eq. 1's minimum:", bool(np.abs(eq1 - color_of(z, v, 0)).max() <
 print("γ = 1 is Eq. 2's, for each λ:", all(np.abs(one - two).max() <= 0.51 for one, two in found.values()))
 
 # %% [markdown]
-# With λ = 1 all colors weigh the same, and Eq. 2 is Eq. 1 again. Notebook 05 needed one training for its one λ. How near
-# do such trainings come? [A table](https://github.com/colorization-course/colorization-course/blob/main/tests/benchmarks/README.md#the-colorizer-in-the-box)
+# With λ = 1 all colors weigh the same, and Eq. 2 is Eq. 1 again. Notebook 05 needed one training for its one λ.
+# How near do such trainings come? [A table](https://github.com/colorization-course/colorization-course/blob/main/tests/benchmarks/README.md#the-colorizer-in-the-box)
 # has the answers out of one distribution beside those of models that were trained for them, on the same photos.
 #
 # ## 6. The knob
