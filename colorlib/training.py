@@ -21,7 +21,7 @@ from colorlib import ColorlibError, batches, losses, runs, sources
 from colorlib import prior as prior_module
 from colorlib.runs.checkpoint import State, shown
 from colorlib.runs.identity import identity_of
-from colorlib.runs.run import Keeper, restore, snapshot, variables_of
+from colorlib.runs.run import Keeper, former_run, restore, snapshot, variables_of
 from colorlib.settings import MODELS, Settings, check_choice
 
 WARM_UP_STEPS = 100  # of a backbone that is trained on: at first the ladder above it is random
@@ -75,6 +75,8 @@ def _train(run, settings, split, prior, loss, progress):
     state = newest.state if newest else State(identity, _as_recorded(settings))
     settings = dataclasses.replace(settings, batch_size=settings.batch_size * replicas)
     steps = state.steps_per_epoch = batches.steps_per_epoch(split, settings)
+    if newest is None and (line := former_run(settings, run.name)):
+        tqdm.write(line)
     tqdm.write(f"{run.name}: {_beginning(run, newest, state, settings)}")
     keeper = Keeper(run, state, newest)
     if not state.finished:

@@ -498,6 +498,16 @@ def test_a_training_of_ones_own_needs_a_name_of_its_own(photos, loss, name):
         training.train("baseline", photos.settings, photos.split, loss=loss, run_name=name)
 
 
+def test_a_run_of_an_earlier_version_is_named_when_a_training_begins(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(training, "former_run", lambda settings, name: f"{name}: an earlier one")
+    with tiny_run.interrupting("step", 1, killed), pytest.raises(Killed):
+        train("baseline", photos.settings.replace(results_folder=tmp_path), photos)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "baseline: an earlier one",
+        "baseline: a fresh start, 3 epochs of 5 steps.",
+    ]
+
+
 def test_two_devices(children):
     said = children["two devices"].communicate(timeout=400)[0]
     assert "TOLD" in said, said[-3000:]

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import glob
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ import keras
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, models
+from colorlib import settings as settings_module
 from colorlib.runs import checkpoint, identity
 from colorlib.runs.checkpoint import BEST, MODEL, Checkpoint, Slots, State, Unusable, reason
 from colorlib.runs.copier import Copier
@@ -100,6 +102,9 @@ class Run:
 
     def newest(self) -> Checkpoint | None:
         """The checkpoint furthest on, of both folders, that is whole. What cannot be used is said and passed over."""
+        home = self._today.keep_folder
+        if home and not os.path.isdir(home):  # noqa: PTH112  (no error where a mount is gone)
+            tqdm.write(f"{self.name}: no look into {home}: it is not there (is it mounted?).")
         files_there = [(slots, path) for slots in self.slots for path in slots.states]
         for slots, path in sorted(files_there, key=lambda file: file[0].states[file[1]].progress, reverse=True):
             try:
@@ -253,20 +258,35 @@ def restore(variables: dict, arrays: dict, run_name: str) -> None:
 
 def list_runs(settings: Settings) -> list[Run]:
     """The runs in the results folder, and in the second one, that have begun: the paper's first, then by name."""
-    homes = [glob.escape(str(home)) for home in (settings.results_folder, settings.keep_folder) if home]
-    # No error where a folder is missing, or out of reach for now.
-    names = {Path(path).parent.name for home in homes for path in glob.glob(f"{home}/runs/*/*.npz")}  # noqa: PTH207
+    homes = [home for home in (settings.results_folder, settings.keep_folder) if home]
+    names = {path.parent.name for home in homes for path in _files(home, "*")}
     own = sorted(name for name in names - {*MODELS} if NAME.fullmatch(name))
     return [run for run in (Run(settings, name) for name in (*MODELS, *own)) if run.state != "missing"]
 
 
 def table(settings: Settings) -> str:
-    """`list_runs` as text: name, state, epochs done, best epoch and its loss."""
+    """`list_runs` as text: name, state, epochs done, best epoch and its loss; then what an earlier version left."""
     lines = [f"{'run':20}{'state':12}{'epochs':>8}{'best epoch':>12}{'best loss':>11}"]
     for run in list_runs(settings):
         epochs, best = f"{len(run.history)}/{run.settings.epochs}", run.best_epoch
         loss = f"{run.history[best - 1]['val_loss']:.5f}" if best else "-"
         lines.append(f"{run.name:20}{run.state:12}{epochs:>8}{best or '-':>12}{loss:>11}")
     if len(lines) == 1:
-        return "No model has been trained yet. Begin with: python -m colorlib train baseline"
-    return "\n".join(lines)
+        lines = ["No model has been trained yet. Begin with: python -m colorlib train baseline"]
+    return "\n".join([*lines, *filter(None, (former_run(settings, name) for name in MODELS))])
+
+
+def former_run(settings: Settings, name: str) -> str:
+    """A line about a run of these settings that an earlier version of the project left; "" where there is none."""
+    data, results, keep = Path(settings.data).name, settings_module.ROOT / "results", settings.keep_folder
+    homes = [settings.results_folder, results, results / data, keep and keep.with_name(f"{settings.profile}-{data}")]
+    for home in filter(None, homes):
+        if {path.name for path in _files(home, name)} - {*Slots.NAMES}:
+            left = f"{home / 'runs' / name} holds a training of an earlier version of this project"
+            return f"{name}: {left}. It is neither continued nor touched; delete it when you no longer want it."
+    return ""
+
+
+def _files(home, name):
+    """The checkpoints below a folder that may be missing, or out of reach for now (which `Run.newest` says)."""
+    return map(Path, glob.glob(f"{glob.escape(str(home))}/runs/{name}/*.npz"))  # noqa: PTH207 (no error there)

@@ -252,6 +252,13 @@ def test_a_drive_out_of_reach_at_the_start_is_said(kept, capsys, monkeypatch):
     assert f"in MyDrive/colorlib is not used, and kept: {words}" in capsys.readouterr().out
 
 
+def test_a_drive_that_is_not_mounted_at_the_start_is_said(kept, capsys, monkeypatch):
+    run = write(kept, [1, 2])
+    kept.keep_folder.rename(kept.keep_folder.with_name("aside"))
+    assert again(run).newest().state.step == 2
+    assert "MyDrive/colorlib: it is not there (is it mounted?)." in capsys.readouterr().out
+
+
 def test_a_copy_that_is_not_in_place_at_the_end_is_said(kept, capsys):
     kept.keep_folder.rmdir()
     write(kept, [1])
@@ -587,6 +594,25 @@ def test_runs_of_ones_own_are_found_in_the_second_folder_too(kept):
     shutil.rmtree(kept.results_folder)
     ((name, model),) = [(run.name, run.model_name) for run in runs.list_runs(kept)]
     assert (name, model) == ("mine", "efficientnet")
+
+
+def test_runs_of_an_earlier_version_are_named_and_left_alone(chosen, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    drive = tmp_path / "MyDrive" / "colorlib"
+    mine = chosen.replace(data=str(tmp_path / "photos"), results_folder=tmp_path / "results" / "sample")
+    mine = mine.replace(keep_folder=drive / "sample-photos-3fa2b1")
+    mine.keep_folder.mkdir(parents=True)
+    assert runs.former_run(mine, "baseline") == ""
+    for home in (drive / "sample-photos", tmp_path / "results" / "photos", tmp_path / "results"):
+        folder = home / "runs" / "baseline"
+        folder.mkdir(parents=True)
+        (folder / "checkpoint-00000120.npz").touch()
+        (folder / "best-0003.npz").touch()
+        line = runs.former_run(mine, "baseline")
+        assert f"baseline: {folder} holds a training of an earlier version of this project" in line
+        assert runs.table(mine).splitlines()[-1] == line and runs.former_run(mine, "rebalanced") == ""
+        assert runs.Run(mine, "baseline").state == "missing"
+        assert len(list(folder.iterdir())) == 2
 
 
 def test_no_file_of_a_run_names_a_folder_of_this_machine(chosen, tmp_path):
