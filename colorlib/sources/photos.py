@@ -28,6 +28,8 @@ FREE_MEMORY = "Close other programs or notebooks (Runtime > Manage sessions), or
 _DEEP = ("I", "F")  # beginnings of Pillow's modes for gray of 16 or 32 bits, or in floating point
 _SRGB = ImageCms.createProfile("sRGB")
 _JPEG_PIXELS, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # markers
+_JPEG_SEGMENT = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])(..)", re.DOTALL)  # its marker and its length
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of what lists the components
 _JPEG_MORE = b"".join(bytes([*range(256), 0xD0 + i]) for i in range(8))  # bytes of all kinds, and restart markers
 
 
@@ -199,7 +201,7 @@ def is_plain(source) -> bool:
         if image.format not in ("JPEG", "MPO", "PNG") or image.mode not in ("L", "RGB"):
             return False
         # An eighth of the pixels needs all of the bytes; but a last scan may hold details alone, which do not show.
-        ratio = 1 if image.format == "PNG" or "progressive" in image.info else 8
+        ratio = 8 if image.format != "PNG" and _scans(data) == 1 else 1
         try:
             decoded = tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
         except tf.errors.InvalidArgumentError:
@@ -232,6 +234,8 @@ def _open(data: bytes, notes: list) -> Image.Image:
         raise PhotoError("empty: the file has no bytes")
     if data.startswith(tiff.HEADS):
         return tiff.open_photo(io.BytesIO(data), notes)
+    if data.startswith(b"\xff\xd8"):  # a JPEG, of which the end marker may be all that it lacks
+        data += _JPEG_END
     Image.init()
     reads_heic()
     try:
@@ -277,19 +281,54 @@ def _reduced(image: Image.Image, ratio: int) -> Image.Image:
 
 
 def _refuse_missing_rows(image: Image.Image, data: bytes, ratio: int) -> None:
-    """Raise `PhotoError` where a JPEG, decoded, lacks rows or details though the file has an end.
+    """Raise `PhotoError` where a JPEG or PNG, decoded, lacks rows, or a JPEG of several scans its details or colors.
 
-    A program that repairs memory cards may have put it there. The last pixel is then mid gray, or the file is a
-    progressive one: such files are decoded once more, with more bytes before the end marker. That changes one that
-    lacks something, and no other. What may pass: a cut in the last block of 16 × 16 pixels, or between two scans.
+    They may be missing though the file has an end: a program that repairs memory cards may have put it there. The last
+    pixel is then what decoders leave where nothing was decoded: in a PNG black, in a JPEG mid gray. Such a file is
+    decoded once more: a JPEG with more bytes before its end marker, a PNG into a picture that is not black. That
+    changes one that lacks something, and no other. What may pass: a JPEG cut in its very last block of 16 × 16 pixels.
     """
-    corner = image.getpixel((image.width - 1, image.height - 1))
-    if image.format not in ("JPEG", "MPO") or not ("progressive" in image.info or np.isin(corner, (127, 128)).all()):
+    corner = np.array(image.getpixel((image.width - 1, image.height - 1)))
+    is_jpeg = image.format in ("JPEG", "MPO")
+    scans = _scans(data) if is_jpeg else 0
+    if is_jpeg and not scans:
+        raise PhotoError("cut short: the last details of the picture are missing")
+    if image.format == "PNG" and not corner.any():
+        again = Image.open(io.BytesIO(data))
+        again.im = Image.new(again.mode, again.size, 1).im
+    elif scans > 1 or (is_jpeg and np.isin(corner, (127, 128)).all()):
+        end = data.rfind(_JPEG_END) if data.rfind(_JPEG_END) > data.rfind(_JPEG_PIXELS) else len(data)
+        again = _reduced(Image.open(io.BytesIO(data[:end] + _JPEG_MORE + _JPEG_END)), ratio)
+    else:
         return
-    end = data.rfind(_JPEG_END) if data.rfind(_JPEG_END) > data.rfind(_JPEG_PIXELS) else len(data)
-    again = _reduced(Image.open(io.BytesIO(data[:end] + _JPEG_MORE + _JPEG_END)), ratio)
     if again.tobytes() != image.tobytes():
         raise PhotoError("cut short: the last rows of the picture are missing")
+
+
+def _scans(data: bytes) -> int:
+    """The number of scans that a JPEG is made of; 0 where they, by their headers, do not hold all of the picture.
+
+    One may hold all, or one color each, or, as in a progressive JPEG, a few coefficients each, even a few bits of them:
+    cut between two scans, it decodes to a picture without colors or details.
+    """
+    missing, scans, position, is_progressive = {}, 0, 0, False
+    while segment := _JPEG_SEGMENT.search(data, position):
+        marker, position = segment[1][0], segment.end() - 2 + int.from_bytes(segment[2])
+        body = data[segment.end() : position]
+        if marker in _JPEG_FRAMES:
+            is_progressive = marker % 4 == 2
+            missing = {component: set(range(64)) for component in body[6::3]}
+        elif segment[0].startswith(_JPEG_PIXELS):
+            scans += 1
+            first, last, bits = body[-3:]
+            done = range(first, last + 1) if bits % 16 == 0 else ()  # otherwise, the last bits of them follow later
+            for component in missing.keys() & set(body[1:-3:2]):
+                missing[component].difference_update(done if is_progressive else range(64))
+            if not any(missing.values()):
+                return scans
+        elif segment[0].startswith(_JPEG_END):
+            break
+    return 0
 
 
 # What else a file tells.
