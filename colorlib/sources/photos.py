@@ -174,8 +174,6 @@ def read_whole(source, ratio: int = 1) -> Photograph:
     """
     with _opened(source) as (image, data, notes):
         _reduced(image, ratio).load()
-        if image.format == "TIFF":
-            tiff.refuse_few_levels(image)
         _refuse_missing_rows(image, data, ratio)
         profile = image.info.get("icc_profile")
         exif = _exif_of_turned(image, notes)
@@ -342,8 +340,6 @@ def _exif_of_turned(image: Image.Image, notes: list) -> bytes:
         note = "its EXIF data are unreadable, and were dropped"
         ImageOps.exif_transpose(image, in_place=True)  # raises where a tag is broken, with the image upright by then
         exif = image.getexif()
-        for tag in set(exif) - tiff.TELLING_TAGS if image.format == "TIFF" else ():
-            del exif[tag]
         exif.pop(ExifTags.Base.Orientation, None)
         return exif.tobytes() if len(exif) else b""
     except MemoryError:
@@ -418,7 +414,7 @@ def _deep_to_srgb(image: Image.Image, profile: bytes | None, notes: list) -> tup
 
     A profile is applied as a curve through its 256 levels, straight in between.
     """
-    gray = tiff.light(image) if image.format == "TIFF" else np.asarray(image)
+    gray = np.asarray(image)
     if image.mode == "F":
         gray = np.rint(gray * np.float32(65535))
     if not (gray.min() >= 0 and gray.max() <= 65535):  # true for NaN as well
