@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument("--run", default="", metavar="RUN", help=run)
     vividness = "0: pale and safe, 1: bold and often wrong; the box alone, and runs of vivid"
     colorize.add_argument("--vividness", type=float, metavar="V", help=vividness)
+    colorize.add_argument(
+        "--lambda", type=float, dest="lambda_of_answer", metavar="L", help="λ of Eq. 3, 0 to 1, of vividness"
+    )
+    colorize.add_argument("--temperature", type=float, metavar="T", help="0.1 to 2; below 1 likely colors count more")
     colorize.add_argument("--strength", type=float, default=1.0, metavar="S", help="1: as predicted (default), 0: gray")
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
     sync.add_argument("--all", action="store_true", help="execute all of them")
@@ -95,7 +99,8 @@ def _evaluate(options, chosen: settings.Settings) -> None:
 def _colorize(options, chosen: settings.Settings) -> int:
     """Colorize photos, or whole folders of them, with a trained model."""
     asked = (options.photos, options.out, chosen, options.run, options.strength, options.overwrite)
-    choices = {} if options.vividness is None else {"vividness": options.vividness}
+    flags = {"vividness": options.vividness, "lambda_": options.lambda_of_answer, "temperature": options.temperature}
+    choices = {name: value for name, value in flags.items() if value is not None}
     return _import("colorize").colorize_files(*asked, **choices).exit_status
 
 

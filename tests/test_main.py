@@ -109,6 +109,8 @@ def test_an_unknown_model_names_the_valid_ones(capsys):
         (["train", "baseline", "--data", "no/such/folder"], ["no/such/folder", "no data set", "Check the path"]),
         (["train", "baseline", "--data", "flickr"], ["flickr", "places365", "food101"]),
         (["evaluate"], ["notebook 04", "train"]),
+        (["colorize", str(ROOT / "data/sample"), "--out", "x", "--lambda", "2"], ["λ is 2.0", "[0, 1]"]),
+        (["colorize", str(ROOT / "data/sample"), "--out", "x", "--temperature", "5"], ["temperature", "[0.1, 2]"]),
         (
             ["colorize", str(ROOT / "data/sample"), "--out", "x", "--run", "vivid"],
             ["no trained vivid", "colorlib train vivid"],
