@@ -189,7 +189,7 @@ print(f"best answer {here}, chroma {np.hypot(*here):.1f}: {more} Eq. 1's")
 #
 # *About 3 minutes.*
 #
-# Nothing changes against notebook 04 but the loss. Beside it, each epoch logs the plain [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse).
+# Compared with notebook 04, only the loss changes. Beside it, each epoch logs the plain [MSE](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#mse).
 
 # %%
 run = training.train("rebalanced", settings, split=split, prior=color_prior)
@@ -402,7 +402,8 @@ lesson05.exercise_1(prediction, best_answer)
 # ```python
 # prediction = "away"
 # ```
-# From (24, 39) to (27, 43). The silver car lies at (0, 0). To leave it out makes the mean longer, and turns it nowhere.
+# From (24, 39) to (27, 43). The silver car lies at (0, 0). Leaving it out moves the mean away from gray, and does not
+# turn it.
 # </details>
 
 # %% [markdown]
