@@ -17,7 +17,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from tqdm.auto import tqdm
 
 from colorlib import ColorlibError, lab, losses, models, prior, runs
@@ -183,8 +183,10 @@ def _encoded(source):
     if isinstance(source, (bytes, str, os.PathLike)):
         return source
     image = source if isinstance(source, Image.Image) else Image.fromarray(np.asarray(source))
-    buffer = io.BytesIO()
-    image.save(buffer, "TIFF", exif=image.getexif(), icc_profile=image.info.get("icc_profile"))
+    # Of its EXIF the orientation alone: a photo editor leaves the size and layout of another file in there.
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    image.save(buffer, "TIFF", exif=exif, icc_profile=image.info.get("icc_profile"))
     return buffer.getvalue()
 
 

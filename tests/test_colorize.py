@@ -511,6 +511,13 @@ def test_any_size_and_shape_by_the_box_without_a_network(box, no_network, size):
     assert_same_lightness(image, colorize.colorize(image, box))
 
 
+def test_an_image_whose_exif_has_the_layout_of_another_file_is_colored(model):
+    image = Image.new("RGB", (40, 30), "gray")
+    exif = image.getexif()  # as Photoshop leaves it in a JPEG: width, height, bits, compression, samples
+    exif.update({256: 6849, 257: 8539, 258: 8, 259: 1, 262: 1, 274: 6, 277: 1})
+    assert colorize.colorize(image, model).size == (30, 40), "upright, and of its own size"
+
+
 def test_the_box_colors_a_photo_and_vividness_0_is_paler(box, no_network, tmp_path, monkeypatch, capsys):
     path = sample.FOLDER / next(row["file"] for row in sample.credits() if row["part"] == "test")
     chromas = [chroma(colorize.colorize(path, box, vividness=v)) for v in (0, colorize.VIVIDNESS, 1)]
