@@ -191,7 +191,8 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
     """Score answers, and the trivial ones beside them, on a part of a split, photo by photo in constant memory.
 
     answers: name -> function of a batch, (L, ab) -> ab; see `answer_of`. Two passes over the photos: the first counts
-    the classes of colors for the rebalanced AuC. Raises `ColorlibError` for an empty part.
+    the classes of colors for the rebalanced AuC. Raises `ColorlibError` for an empty part and for an answer that is
+    not finite or of another shape.
     """
     models, trivial = tuple(answers), trivial_answers(split, settings)
     answers = {**answers, **trivial, "truth at 1/4 chroma": quarter_chroma}
@@ -202,7 +203,7 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
     bar = tqdm(desc="scoring", total=len(split.photos(part)), unit="photo", disable=not progress)
     with ThreadPoolExecutor() as pool, bar:
         for L, ab in _batches(split, part, settings):
-            predicted = np.stack([answer(L, ab) for answer in answers.values()], axis=1)
+            predicted = np.stack([_checked(name, answer(L, ab), ab) for name, answer in answers.items()], axis=1)
             for photo in pool.map(score, L, ab, predicted, [weights] * len(L)):
                 scored.append(photo[:2])
                 planes, neutral = planes + photo[2], neutral + photo[3]
@@ -217,6 +218,15 @@ def evaluate(answers: dict, split, part: str, settings, progress: bool = True) -
 def _batches(split, part, settings):
     with batches.photo_errors(split.paths(part)):
         yield from batches.evaluation(split, part, settings).as_numpy_iterator()
+
+
+def _checked(name, answer, truth):
+    answer = np.asarray(answer, np.float32)
+    if answer.shape != truth.shape:
+        raise ColorlibError(f"The answer {name!r} has shape {answer.shape}; it must be {truth.shape}, an ab a pixel.")
+    if not np.isfinite(answer).all():
+        raise ColorlibError(f"The answer {name!r} holds values that are not finite.")
+    return answer
 
 
 # Answers.
@@ -311,8 +321,7 @@ def table1(settings, split, progress: bool = True) -> Table1:
     """Table 1 of the trained runs in `settings.results_folder`, written there as table1.md and table1.csv.
 
     The test photos of `split`, which serve nothing else, score the models, the colorizer in the box and the trivial
-    answers. Raises
-    `ColorlibError` when no model is trained, or one was trained on another split.
+    answers. Raises `ColorlibError` when no model is trained, or one was trained on another split.
     """
     trained = {name: run for name in PAPER_NAMES if (run := runs.Run(settings, name)).best_epoch}
     if not trained:
@@ -323,7 +332,8 @@ def table1(settings, split, progress: bool = True) -> Table1:
             raise ColorlibError(f"{name} was trained on another split of {split.dataset}, {advice}.")
     ours = {name: record(run) for name, run in trained.items()}
     answers = {name: answer_of(run.build_model()) for name, run in trained.items()}
-    answers |= {"box": answer_of(box := colorize.box()), "box, mean": answer_of(box, vividness=0)}
+    box = colorize.box()
+    answers |= {"box": answer_of(box), "box, mean": answer_of(box, vividness=0)}
     scores = evaluate(answers, split, "test", settings, progress)
     heading = f"## On the {len(scores.shares):,} test photos of {split.dataset}"
     text = "\n\n".join((paper_table(ours), heading, scores_table(scores), LEGEND))

@@ -126,11 +126,14 @@ def photos_per_class(counts, side_by_side=False):
     bottom, width = np.zeros(len(labels)), 0.8 / (len(counts) if side_by_side else 1)
     for i, (hatch, (part, numbers)) in enumerate(zip(("", "//", "xx"), counts.items(), strict=False)):
         heights = np.array([numbers.get(label, 0) for label in labels])
-        at = np.arange(len(labels)) + side_by_side * width * (i - (len(counts) - 1) / 2)
+        at = np.arange(len(labels))
+        if side_by_side:
+            at = at + width * (i - (len(counts) - 1) / 2)
         axes.bar(at, heights, bottom=bottom, label=part, hatch=hatch, width=width, edgecolor="white")
-        bottom += heights * (not side_by_side)
-    named = len(labels) * (len(labels) <= 30)  # more names have no room
-    axes.set_xticks(range(named), labels[:named], rotation=30, ha="right")
+        if not side_by_side:
+            bottom += heights
+    named = labels if len(labels) <= 30 else []  # more names have no room
+    axes.set_xticks(range(len(named)), named, rotation=30, ha="right")
     axes.set(ylabel="share, in %" if side_by_side else "photos", xlabel=f"{len(labels)} classes")
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure

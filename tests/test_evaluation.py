@@ -187,7 +187,10 @@ def test_bootstrap_is_paired_and_agrees_with_the_standard_error():
     np.testing.assert_array_equal(samples, evaluation.bootstrap(sums, np.ones((400, 1)), seed=1))
 
 
-def test_an_empty_part_is_named(split, small):
+def test_answers_that_make_no_sense_are_named(split, small):
+    for answer, word in ((lambda L, ab: ab * np.nan, "not finite"), (lambda L, ab: ab[:, ::2], "shape")):
+        with pytest.raises(ColorlibError, match=f"'strange'.*{word}"):
+            evaluation.evaluate({"strange": answer}, split, "test", small, progress=False)
     with pytest.raises(ColorlibError, match="test part of the split of folder has no photos"):
         evaluation.evaluate({}, dataclasses.replace(split, test=()), "test", small)
 

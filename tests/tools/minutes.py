@@ -42,7 +42,7 @@ def timed(source: str) -> tuple[str, int, int]:
     lines, sums = list(first), [minutes(first), 0]
     for section in others:
         heading, *rest = section
-        found = next((LINE.match(line) for line in rest[:2] if LINE.match(line)), None)
+        found = next(filter(None, map(LINE.match, rest[:2])), None)
         optional = (found and found.group(1)) or ""
         if found:
             rest = rest[rest.index(found.group()) + 1 :]
