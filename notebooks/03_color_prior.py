@@ -352,7 +352,7 @@ why = ...  # "a", "b" or "c"
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["check", "nbval-check-output"]
 # @title Check exercise 2
-lesson03.exercise_2(my_lambda, why, color_prior, images[0])
+lesson03.exercise_2(my_lambda, why, color_prior, images[-1])
 
 # %% [markdown]
 # <details><summary>Solution</summary>
