@@ -1,6 +1,6 @@
 # run: the notebooks, in order, on the sample profile.  test: the proof that everything works.
-# bench: what is measured in ratios, and takes longer.  sync: bring both halves of the notebooks in step, and execute
-# those that changed (ARGS=--all: all of them).
+# bench: what is measured in ratios, and takes longer.  pair: both halves of the notebooks in step, by jupytext.
+# sync: that, and execute them in place (ONLY="04 09": some of them).
 PYTHON ?= python3
 BIN = .venv/bin
 # Results and data folders of their own, so that the notebooks start from nothing. A path may have a space in it.
@@ -18,8 +18,11 @@ test: .venv/for-test
 bench: .venv/for-test
 	for script in tests/benchmarks/[a-z]*.py; do echo "# $$script" && PYTHONPATH=. $(BIN)/python $$script || exit; done
 
-sync: .venv/for-test
-	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib sync $(ARGS)
+pair: .venv/for-test
+	$(BIN)/python -m jupytext --quiet --sync notebooks/[0-9]*.py
+
+sync: pair
+	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib notebooks $(ONLY) && cp .test/results/notebooks/*.ipynb notebooks
 
 .venv/for-run: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
@@ -31,4 +34,4 @@ sync: .venv/for-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-.PHONY: run test bench sync
+.PHONY: run test bench pair sync

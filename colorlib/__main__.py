@@ -45,10 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    for command in (_train, _evaluate, _colorize, _runs, _notebooks, _sync):
+    for command in (_train, _evaluate, _colorize, _runs, _notebooks):
         name, text = command.__name__[1:], command.__doc__
         commands.add_parser(name, help=text, description=text).set_defaults(command=command)
-    train, _, colorize, _, _, sync = commands.choices.values()
+    train, _, colorize, _, notebooks = commands.choices.values()
     train.add_argument("model", metavar="MODEL", choices=settings.MODELS, help=", ".join(settings.MODELS))
     colorize.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="an image file or a folder of them")
     colorize.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the colored photos go")
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument("--temperature", type=float, metavar="T", help="0.1 to 2; below 1 likely colors count more")
     colorize.add_argument("--strength", type=float, default=1.0, metavar="S", help="1: as predicted (default), 0: gray")
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
-    sync.add_argument("--all", action="store_true", help="execute all of them")
+    notebooks.add_argument("numbers", nargs="*", metavar="NUMBER", help="of some of them, such as 04")
     for name, sub in commands.choices.items():
         concerned = [setting for setting, field in settings.FIELDS.items() if name in field.metadata["commands"]]
         sub.usage = " ".join(sub.format_usage().split()[1:]) + " [settings]" * bool(concerned)  # not thirty flags
@@ -111,13 +111,8 @@ def _runs(options, chosen: settings.Settings) -> None:
 
 def _notebooks(options, chosen: settings.Settings) -> None:
     """Execute the notebooks in order."""
-    _import("course.notebooks").run_all(chosen)
+    _import("course.notebooks").run_all(chosen, options.numbers)
     print(f"\nThe executed notebooks, Table 1 and the figures lie in {chosen.results_folder}.")
-
-
-def _sync(options, chosen: settings.Settings) -> None:
-    """For contributors: bring a notebook's halves in step, execute what changed."""
-    _import("course.notebooks").sync(chosen, options.all)
 
 
 if __name__ == "__main__":

@@ -161,6 +161,12 @@ class Scores:
         i, m = self._at(answer, measure)
         return self.sums[i, :, m] / self.shares[:, m] * MEASURES[measure].scale
 
+    def difference(self, answer: str, other: str, measure: str) -> tuple[float, float, float]:
+        """The measure of an answer less that of another, and its 95 % interval, paired: the same photos for both."""
+        (i, m), (j, _) = self._at(answer, measure), self._at(other, measure)
+        low, high = np.percentile(self.samples[:, i, m] - self.samples[:, j, m], (2.5, 97.5)) * MEASURES[measure].scale
+        return self.value(answer, measure) - self.value(other, measure), float(low), float(high)
+
     def unbeaten(self, answer: str, measure: str) -> list[str]:
         """The trivial answers that a model fails to beat: the 95 % interval of the paired difference reaches 0."""
         better = MEASURES[measure].better

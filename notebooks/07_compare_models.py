@@ -173,20 +173,8 @@ claims = {  # the paper's: a model has more (1) or less (-1) of a measure than t
 }
 
 # %%
-
-
-def difference(model, measure):
-    """The model's measure less the baseline's, and the 95 % interval of that, photo by photo."""
-    scores, m = table.scores, list(evaluation.MEASURES).index(measure)
-    one, other = (scores.samples[:, scores.answers.index(name), m] for name in (model, "baseline"))
-    middle = scores.value(model, measure) - scores.value("baseline", measure)
-    ends = np.percentile(one - other, [2.5, 97.5]) * evaluation.MEASURES[measure].scale
-    return np.array([middle, *ends])
-
-
-# %%
 leads = {
-    claim: np.sort(sign * difference(model, measure))
+    claim: np.sort(sign * np.array(table.scores.difference(model, "baseline", measure)))
     for claim, (model, measure, sign) in claims.items()
     if {model, "baseline"} <= set(table.ours)
 }

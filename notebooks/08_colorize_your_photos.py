@@ -69,10 +69,9 @@ paths = yours.gather(PHOTO, settings)
 from colorlib import colorize, figures
 from colorlib.sources import photos
 
-path = yours.first(paths)
-photo = photos.read_whole(path)
+photo = yours.first(paths)
 model = colorize.box()
-after = colorize.colorize(path, model)
+after = colorize.colorize(photo.image, model)
 figures.before_after(photo.image.convert("L"), after, width=480)
 
 # %% [markdown]
@@ -124,9 +123,10 @@ print("Mean chroma:", ", ".join(f"{chroma:.0f} at {vividness}" for vividness, ch
 #
 # *About 3 minutes.*
 #
-# Choose the vividness that you like. All your photos are put into color at their own size, as PNG files, which lose
-# nothing. What is no photo is left out, and what cannot be read is named. Your own files are never touched. The box
-# does it, unless you choose a model that you have trained (of those, only *vivid* knows vividness).
+# Choose the vividness that you like; as it comes, it is 0.5. All your photos are put into color at their own size, as
+# PNG files, which lose nothing. What is no photo is left out, and what cannot be read is named. Your own files are
+# never touched. The box does it, unless you choose a model that you have trained (of those, only *vivid* knows
+# vividness).
 
 # %% cellView="form" jupyter={"source_hidden": true}
 # @title All photos in color
@@ -147,7 +147,7 @@ figures.photo_row([photos.read_whole(each).image for each in shown], [each.stem 
 # %% cellView="form" jupyter={"source_hidden": true}
 # @title Download
 if PHOTO:
-    colab.download(out)
+    colab.download(report.written, out)
 else:
     print("These are the examples. Choose a photo of your own above, and download it here.")
 
@@ -386,7 +386,8 @@ lesson08.exercise_3(faded, photo.image, model)
 
 # %%
 width, height = photo.image.size
-print(f"{width} × {height} pixels in color, {len(report.written)} photos in all.")
+in_all = len(report.written)
+print(f"{width} × {height} pixels in color, {in_all} photo{'s' * (in_all != 1)} in all.")
 kept = "kept its own lightness in every pixel" if change <= 0.5 else "did not keep its own lightness"
 print(f"The photo {kept}: L changed by {change:.2f} at most.")
 print(f"Cut off by hand, {outside:.1%} of its pixels would lie on the edge of sRGB.")

@@ -184,6 +184,11 @@ def test_bootstrap_is_paired_and_agrees_with_the_standard_error():
     assert samples.shape == (evaluation.RESAMPLES, 2, 1)
     assert samples[:, 0, 0].std() == pytest.approx(3 / 20, rel=0.1)
     assert (samples[:, 1] - samples[:, 0]).std() < 1e-9
+    measures = len(evaluation.MEASURES)
+    sums, shares = np.tile(sums, measures), np.ones((400, measures))
+    samples = evaluation.bootstrap(sums, shares, seed=1)
+    scores = evaluation.Scores(("one", "other"), ("one",), (), sums, shares, samples, np.zeros((1, 1)), 0.0)
+    assert scores.difference("other", "one", "auc") == pytest.approx((10, 10, 10))
     np.testing.assert_array_equal(samples, evaluation.bootstrap(sums, np.ones((400, 1)), seed=1))
 
 

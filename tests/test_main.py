@@ -14,7 +14,7 @@ from colorlib import __main__, settings
 from colorlib.course import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("train", "evaluate", "colorize", "runs", "notebooks", "sync")
+COMMANDS = ("train", "evaluate", "colorize", "runs", "notebooks")
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -60,14 +60,19 @@ def _upload_by_button(folder):
     return paths
 
 
-def download(folder: Path) -> None:
-    """On Colab, hand a folder's files to the reader's browser, several as one zip; elsewhere say where it is."""
+def download(paths: list[Path], folder: Path) -> None:
+    """On Colab, hand files in a folder to the reader's browser, several as one zip; elsewhere say where they are."""
     if not is_colab():
         return print(f"Your photos in color lie in {_shown_results(folder)}")
     from google.colab import files as colab_files
 
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    colab_files.download(str(paths[0]) if len(paths) == 1 else shutil.make_archive(str(folder), "zip", folder))
+    if len(paths) > 1:
+        with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
+            for path in paths:
+                archive.write(path, path.relative_to(folder))
+        paths = [folder.with_suffix(".zip")]
+    for path in paths:
+        colab_files.download(str(path))
 
 
 def accelerator() -> str:

@@ -1,9 +1,8 @@
-"""The notebooks as files: executed in order, both halves kept in step."""
+"""The notebooks as files, executed in order."""
 
 import datetime
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,70 +11,32 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from colorlib import ColorlibError
-from colorlib.settings import ROOT, Settings, environment
+from colorlib.settings import ROOT, Settings, check_choice, environment
 
 
-def run_all(settings: Settings) -> list[Path]:
+def run_all(settings: Settings, numbers=()) -> list[Path]:
     """Execute the series in order, print a line for each notebook, and return the executed copies.
 
-    The notebooks' kernels get these settings through the environment. The copies lie in `results_folder`/notebooks.
-    Raises `ColorlibError` naming notebook, cell and error at the first cell that fails; the copy then holds
-    everything up to it.
+    numbers: of the notebooks to execute, such as "04"; none: all. The notebooks' kernels get these settings through the
+    environment. The copies lie in `results_folder`/notebooks. Raises `ColorlibError` naming notebook, cell and error at
+    the first cell that fails, the copy then holds everything up to it; and where there is no notebook of a number.
     """
+    series = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    for number in numbers:
+        check_choice("notebook", number, [book.name[:2] for book in series])
+    series = [book for book in series if not numbers or book.name[:2] in numbers]
     folder = settings.results_folder / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
-    return _execute({book: folder / book.name for book in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}, settings)
-
-
-def sync(settings: Settings, everything: bool = False) -> list[Path]:
-    """Bring the two halves of each notebook in step, then execute in place what has no outputs of its code, and
-    return it.
-
-    Where the halves differ, the one that was written last is taken, and it is said which. What changed in its text
-    alone is not executed; everything: all are. Raises `ColorlibError` where a cell fails.
-    """
-    stale = []
-    for path in sorted({half.with_suffix("") for half in (ROOT / "notebooks").glob("[0-9]*.*")}):
-        py, book = path.with_suffix(".py"), path.with_suffix(".ipynb")  # of which one may be missing
-        outlines = [_outline(half) for half in (py, book)]
-        if outlines[0] != outlines[1]:
-            newer = max((half for half in (py, book) if half.exists()), key=lambda half: half.stat().st_mtime)
-            # In a process of its own: called in this one, it leaves the standard streams other than it found them.
-            subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--sync", str(newer)], check=True)
-            print(f"{(book if newer == py else py).name} follows {newer.name}")
-        code = [[source for kind, source, _ in outline if kind == "code"] for outline in outlines]
-        if everything or code[0] != code[1] or not _executed(book):
-            stale.append(book)
-    return _execute({book: book for book in stale}, settings)
-
-
-def _outline(half: Path) -> list[tuple]:
-    """Type, source and tags of each cell; nothing of a half that is missing."""
-    import jupytext  # for contributors; running the series needs none
-
-    cells = jupytext.read(half).cells if half.exists() else []
-    return [(cell.cell_type, cell.source, sorted(cell.metadata.get("tags", []))) for cell in cells]
-
-
-def _executed(book: Path) -> bool:
-    """Whether every code cell was executed, in order, in one run, without an error."""
-    cells = [c for c in nbformat.read(book, as_version=4).cells if c.cell_type == "code" and c.source.strip()]
-    failed = any(output.output_type == "error" for cell in cells for output in cell.outputs)
-    return not failed and [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-
-
-def _execute(copies: dict[Path, Path], settings: Settings) -> list[Path]:
-    """Execute each notebook and write it, with its outputs, to the path named. Stops at the first that fails."""
-    print(f"Executing {len(copies)} notebooks on the {settings.profile} profile.", flush=True)
+    print(f"Executing {len(series)} notebooks on the {settings.profile} profile.", flush=True)
     # The debugger in Colab's ipykernel else says thrice for each notebook that it cannot debug frozen modules.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB_")}
     variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment(settings)}
     begin = time.monotonic()
-    for source, copy in copies.items():
-        print(f"  {source.stem:28}", end="", flush=True)
-        _run_one(source, copy, variables)
+    for book in series:
+        print(f"  {book.stem:28}", end="", flush=True)
+        _run_one(book, folder / book.name, variables)
         print(f"done, after {datetime.timedelta(seconds=round(time.monotonic() - begin))}", flush=True)
-    return list(copies.values())
+    return [folder / book.name for book in series]
 
 
 def _run_one(source: Path, copy: Path, variables: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from colorlib import ColorlibError
 from colorlib.course import colab
+from colorlib.settings import is_colab
 from colorlib.sources import files, photos, sample
 
 
@@ -35,18 +36,24 @@ def gather(source: str, settings) -> list[Path]:
     try:
         found = photos.find(path)
     except OSError:
-        where = "On Colab, photos on Drive lie in /content/drive/MyDrive"
-        raise ColorlibError(f"There is no photo or folder {source}. {where}.") from None
+        where = " Photos on Drive lie in /content/drive/MyDrive: is it mounted?" if is_colab() else ""
+        raise ColorlibError(f"There is no photo or folder {source}.{where}") from None
     if not found.photos:
         raise ColorlibError(f"There is no photo in {source}, by the names of its files.\n{found}")
     return [path]
 
 
-def first(paths: list[Path]) -> Path:
-    """The first photo of what `gather` gave: of the files, or in a folder. Raises `ColorlibError` if there is none."""
+def first(paths: list[Path]) -> photos.Photograph:
+    """The first photo of what `gather` gave that can be read; those passed over are named. Raises `ColorlibError`
+    where none is."""
     if not paths:
         raise ColorlibError("No photo is chosen yet. Pick one with the button above, then run this cell again.")
-    return next(photo for path in paths for photo in photos.find(path).photos)
+    for photo in (photo for path in paths for photo in photos.find(path).photos):
+        try:
+            return photos.read_whole(photo)
+        except photos.PhotoError as error:
+            print(f"{photos.shown(photo.name)} is passed over: {error}.")
+    raise ColorlibError("No photo of these can be read. Choose another one above, then run this cell again.")
 
 
 def _downloaded(address, folder):

@@ -20,7 +20,6 @@ import tarfile
 import time
 from pathlib import Path
 
-import numpy as np
 from _measure import ROOT, SHARED, photos, tell
 
 WORK = ROOT / "results" / "benchmarks"
@@ -122,12 +121,7 @@ def final(*models: str) -> None:
         tell(f"{name}, MSE on miniplaces-val", scores.value(name, "mse"))
     for other in ("efficientnet", "rebalanced"):
         for key in ("mse", "argmax_agreement", "rebalanced_auc", "colorfulness"):
-            columns = [
-                scores.samples[:, scores.answers.index(name), list(evaluation.MEASURES).index(key)]
-                for name in (other, "baseline")
-            ]
-            lead = np.percentile(columns[0] - columns[1], (2.5, 97.5)) * evaluation.MEASURES[key].scale
-            value = scores.value(other, key) - scores.value("baseline", key)
+            value, *lead = scores.difference(other, "baseline", key)
             bar = {"at_least": 3} if (other, key) == ("rebalanced", "rebalanced_auc") else {}
             tell(f"{other} less baseline: {key}", value, interval=[float(f"{end:.3g}") for end in lead], **bar)
 

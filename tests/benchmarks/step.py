@@ -61,9 +61,9 @@ def bare_parts(backbone: str, form: dict, batch: int, steps: int) -> dict:
     forward = tf.function(lambda: frozen(L, training=False))
     features = forward()
     taps = [keras.Input(tap.shape[1:], dtype=tap.dtype) for tap in features]
-    stride = form.get("head_stride", 1)
-    top = models._ladder(taps, 0.0, SIZE // stride, form.get("widths"))
-    ladder = keras.Model(taps, models._head(top, SIZE // stride, stride))
+    stride, coarsest = form.get("head_stride", 1), SIZE // taps[-1].shape[1]
+    top = models._ladder(taps, 0.0, coarsest, stride, form.get("widths"))
+    ladder = keras.Model(taps, models._head(top, stride))
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(ladder.trainable_variables)
 

@@ -266,20 +266,21 @@ def test_elsewhere_a_button_fills_the_list_of_photos(version, tmp_path, monkeypa
     assert [path.read_bytes() for path in paths] == [b"one", b"two"]
 
 
-def test_on_colab_results_are_downloaded_as_one_file(on_colab, tmp_path):
+def test_on_colab_this_run_s_results_are_downloaded_as_one_file(on_colab, tmp_path):
     folder = tmp_path / "colorized"
-    folder.mkdir()
-    (folder / "a.png").write_bytes(b"one")
-    colab.download(folder)
-    (folder / "b.png").write_bytes(b"two")
-    colab.download(folder)
+    paths = [folder / "a.png", folder / "rome" / "b.png"]
+    paths[1].parent.mkdir(parents=True)
+    for path in (*paths, folder / "of_yesterday.png"):
+        path.write_bytes(b"one")
+    colab.download(paths[:1], folder)
+    colab.download(paths, folder)
     assert on_colab.downloaded == [str(folder / "a.png"), str(folder) + ".zip"]
     with zipfile.ZipFile(on_colab.downloaded[1]) as archive:
-        assert {"a.png", "b.png"} <= set(archive.namelist())
+        assert archive.namelist() == ["a.png", "rome/b.png"]
 
 
 def test_elsewhere_it_is_said_where_results_lie(tmp_path, capsys):
-    colab.download(tmp_path / "results" / "sample" / "colorized")
+    colab.download([], tmp_path / "results" / "sample" / "colorized")
     assert capsys.readouterr().out == "Your photos in color lie in results/sample/colorized/\n"
 
 

@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from colorlib import ColorlibError, settings
+from colorlib import ColorlibError, __main__, settings
 from colorlib.course import notebooks
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -38,7 +38,7 @@ def test_the_series_is_complete():
 @every_notebook
 def test_both_halves_carry_the_same_cells(path):
     assert outline(jupytext.read(path.with_suffix(".py"))) == outline(nbformat.read(path, as_version=4)), (
-        f"{path.name} and its .py differ: run `make sync` after editing either half"
+        f"{path.name} and its .py differ: run `make pair` after editing either half"
     )
 
 
@@ -192,6 +192,45 @@ def test_a_failing_cell_stops_the_series_and_is_named(two_notebooks, capsys):
     assert re.search(r"01_good +done, after 0:00:\d\d\n +02_bad +$", printed)
     copy = nbformat.read(two_notebooks.results_folder / "notebooks" / "01_good.ipynb", as_version=4)
     assert copy.cells[1].outputs[0].text == "32\n"
+
+
+def test_some_of_the_series(two_notebooks):
+    assert [copy.name for copy in notebooks.run_all(two_notebooks, ["01"])] == ["01_good.ipynb"]
+    with pytest.raises(ColorlibError, match=r"Unknown notebook '1'\. Valid: 01, 02"):
+        notebooks.run_all(two_notebooks, ["1"])
+
+
+def test_progress_bars_are_left_out():
+    bar = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "0%"}
+    outputs = [nbformat.v4.new_output("display_data", bar), nbformat.v4.new_output("stream", text="done\n")]
+    cells = [nbformat.v4.new_code_cell("", outputs=outputs)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"widgets": {}})
+    notebooks._drop_widgets(notebook)
+    assert [output.output_type for output in notebook.cells[0].outputs] == ["stream"]
+    assert "widgets" not in notebook.metadata
+
+
+@pytest.mark.parametrize("number", ["04", "05", "06"])
+def test_colab_opens_the_trainings_with_a_gpu(number):
+    (path,) = FOLDER.glob(f"{number}*.ipynb")
+    metadata = nbformat.read(path, as_version=4).metadata
+    assert metadata.accelerator == "GPU" and metadata.colab.gpuType == "T4"
+
+
+def test_ctrl_c_in_the_series_is_an_interruption_and_no_traceback(tmp_path, monkeypatch, capsys):
+    class Client:  # as nbclient leaves itself after Ctrl-C
+        km = None
+
+        def __init__(self, *arguments, **options):
+            pass
+
+        def execute(self, **options):
+            raise AssertionError
+
+    monkeypatch.setattr(notebooks, "NotebookClient", Client)
+    monkeypatch.setenv("COLORLIB_RESULTS", str(tmp_path))
+    assert __main__.main(["notebooks", "--profile", "sample"]) == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().err
 
 
 def row(loss, seconds=1.0):

@@ -3,12 +3,13 @@
 import types
 
 import pytest
+from PIL import Image
 
 from colorlib import ColorlibError, settings
 from colorlib.course import yours
 
 
-def test_gather(tmp_path, monkeypatch):
+def test_gather(tmp_path, monkeypatch, capsys):
     chosen = settings.load("sample", data_folder=tmp_path)
     examples = ["camera.png", "hawa_mahal.jpg", "mont_saint_michel.jpg"]
     assert [path.name for path in yours.gather("", chosen)] == examples
@@ -22,8 +23,13 @@ def test_gather(tmp_path, monkeypatch):
     assert yours.gather(str(mine), chosen) == [mine]
     with pytest.raises(ColorlibError, match="button above"):
         yours.first([])
-    assert yours.first([mine]) == yours.first([mine / "mine.jpg", mine]) == mine / "mine.jpg"
-    with pytest.raises(ColorlibError, match=r"no photo or folder.*MyDrive"):
+    with pytest.raises(ColorlibError, match=r"No photo of these can be read"):
+        yours.first([mine])
+    assert capsys.readouterr().out == "mine.jpg is passed over: empty: the file has no bytes.\n"
+    Image.new("RGB", (8, 6)).save(mine / "mine2.png")
+    assert yours.first([mine]).image.size == yours.first([mine / "mine.jpg", mine]).image.size == (8, 6)
+    assert "mine.jpg is passed over" in capsys.readouterr().out
+    with pytest.raises(ColorlibError, match=r"no photo or folder.*nowhere.jpg\.$"):
         yours.gather(str(tmp_path / "nowhere.jpg"), chosen)
     asked = []
 
