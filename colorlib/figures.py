@@ -65,10 +65,12 @@ def save(figure, name, settings) -> Path:
 
 @quiet
 def photo_row(images, titles=(), columns=4, size=PHOTO):
-    """Photos in rows of `columns`, each with its title; `size`: inches a side."""
+    """Photos in rows of `columns`, each with its title. size: inches of height, and of width unless they are wide."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure, axes = panels(rows, columns, size * columns, (size + 0.25 * bool(titles)) * rows)
+    height, width = np.transpose([np.shape(image)[:2] for image in images if image is not None])
+    across = size * max(1, np.median(width / height))
+    figure, axes = panels(rows, columns, across * columns, (size + 0.25 * bool(titles)) * rows)
     for axis, image, title in itertools.zip_longest(axes.flat, images, titles):
         axis.set_axis_off()
         if image is not None:

@@ -63,7 +63,7 @@ for photo in split.photos("train"):
 
 
 # %%
-def sheet(photos, split=split, columns=4):
+def sheet(photos, split=split, columns=3):
     """Photos with their classes, made small as they are read."""
     images = []
     for photo in photos:

@@ -131,6 +131,12 @@ def test_photos_are_at_least_250_pixels_high(name):
     assert min(heights) >= 250
 
 
+def test_wide_photos_are_as_high_as_square_ones():
+    figure = figures.photo_row([np.repeat(PHOTO, 2, axis=1)] * 3, "abc")
+    drawn_pixels(figure)
+    assert min(axes.get_window_extent().height for axes in figure.axes) >= 250
+
+
 def test_a_row_with_room_left_leaves_it_empty():
     axes = figures.photo_row([PHOTO] * 5, list("abcde"), columns=3).axes
     assert [len(axis.images) for axis in axes] == [1, 1, 1, 1, 1, 0] and axes[4].get_title() == "e"
