@@ -98,7 +98,8 @@ def predict(photo: photos.Photograph, model) -> np.ndarray:
 @functools.lru_cache(maxsize=16)  # a model of any size sees at most 15 of them
 def traced(model, size):
     """A model's forward pass over photos of (height, width) as a graph: a third of the time of one step at a time."""
-    return tf.function(lambda L: model(L, training=False), input_signature=[tf.TensorSpec((None, *size, 1))])
+    forward = tf.function(lambda L: model(L, training=False), input_signature=[tf.TensorSpec((None, *size, 1))])
+    return forward.get_concrete_function()  # traced now: TensorFlow warns where several models are traced by a call
 
 
 def paint(photo: photos.Photograph, ab: np.ndarray, strength: float = 1.0, threads: int = AT_A_TIME) -> Image.Image:

@@ -224,7 +224,7 @@ for way in ("drawn blindly", "drawn by shares"):
 # %% [markdown]
 # ## What is in an archive?
 #
-# *Optional. About 5 minutes.*
+# *Optional to read; run its cells all the same. About 5 minutes.*
 #
 # The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
 # photos. Must we download all of it?

@@ -83,8 +83,8 @@ print("colorlib counts the same:", np.abs(mine - theirs).sum() <= 2)
 # %% [markdown]
 # > **What the paper says, and what we do.** "Discretized (a\*, b\*) pairs in the full training
 # > set": how wide the bins are, the paper does not say. 8 units is a default of ours. We count
-# > *float* ab values: with 8-bit Lab, whose values are whole numbers, a bin 8 wide sometimes holds
-# > 8 of them and one 10.5 wide sometimes 10 and sometimes 11. And we leave **near-gray photos**
+# > *float* ab values. With 8-bit Lab, whose values are whole numbers, a bin 8 wide always holds 8 of
+# > them, but one 10.5 wide holds sometimes 10 and sometimes 11. And we leave **near-gray photos**
 # > out, in which no pixel has an |a| or |b| above 5: what they teach about color is nothing.
 #
 # These are all training photos: the plane in its own colors, each disk as large as its color is common. (Colors
@@ -285,7 +285,7 @@ def show(chosen):
 # %% [markdown]
 # ## 5. What goes wrong with bin probabilities
 #
-# *Optional. About 2 minutes.*
+# *Optional to read; run its cells all the same. About 2 minutes.*
 #
 # It is tempting to put *probabilities* into Eq. 3: the share of each bin, which sums to 1 without
 # any Δ². The formula looks the same. But the shares of a thousand bins are tiny numbers, and λ / 4

@@ -158,7 +158,7 @@ else:
 #
 # ## Other models
 #
-# *Optional. About 1 minute.*
+# *Optional to read; run its cells all the same. About 1 minute.*
 #
 # What notebooks 04, 05, 06 and 09 have trained, if they have, beside the box:
 
@@ -175,7 +175,7 @@ figures.photo_row([*in_box.values(), *others.values()], [*in_box, *others], colu
 # %% [markdown]
 # ## How it is done
 #
-# *Optional. About 3 minutes.*
+# *Optional to read; run its cells all the same. About 3 minutes.*
 #
 # The model sees the photo small, its lightness alone, and says colors that are smaller still. They are scaled up and
 # joined with the lightness of every pixel as it was. By hand:
@@ -232,8 +232,8 @@ print(f"cut off:   L = {clipped[0]:.0f}, a = {clipped[1]:.0f}, b = {clipped[2]:.
 #
 # *About 1 minute.*
 #
-# Here are two photos: one of the sample's, and the same with $a$ and $b$ turned by a third of a circle. A gray photo of
-# both is **the same**. So a model gives the same answer for both, and is wrong for at least one.
+# Here are two photos: one of the sample's, and the same with $a$ and $b$ turned by a third of a circle. The gray
+# photo of both is **the same**. So a model gives the same answer for both, and is wrong for at least one.
 
 # %%
 from colorlib.sources import sample

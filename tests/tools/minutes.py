@@ -1,16 +1,17 @@
 """How long a reader takes for each section of the notebooks: estimated, written below its heading, and summed.
 
-    python tests/tools/minutes.py          rewrites the minutes in the notebooks' .py halves, and prints the sums
+    python tests/tools/minutes.py          REWRITES the minutes in the notebooks' .py halves, and prints the sums
 
 The estimate: 150 words a minute, half a minute for a code cell and what it shows, four minutes for an exercise; folded
-parts and the time that cells run are left out. "Optional." before the minutes is written by hand, and stays.
+parts and the time that cells run are left out. `OPTIONAL` before the minutes is written by hand, and stays.
 """
 
 import re
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-LINE = re.compile(r"# \*(Optional\. )?About \d+ minutes?\.\*")
+OPTIONAL = "Optional to read; run its cells all the same. "  # what comes later may use their names
+LINE = re.compile(rf"# \*({OPTIONAL})?About \d+ minutes?\.\*")
 
 
 def sections(source: str) -> list[list[str]]:
