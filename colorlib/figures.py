@@ -315,15 +315,16 @@ def learning_curves(histories, column="mse", floors=()):
             axis.plot(x, [row[f"val_{column}"] for row in rows], dashes, color=color, label=name)
             axis.plot(x, [row[column] for row in rows], dashes, color=color, linewidth=0.8)
             axis.plot(x[best], rows[best][f"val_{column}"], "o", color=color, fillstyle="none", markersize=9)
-    by_minutes.plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="kept")
+    by_minutes.plot([], [], color="0.4", linewidth=0.8, label="thin: in training")
+    by_minutes.plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="the best epoch")
     for name, value in dict(floors).items():
         by_epoch.axhline(value, color="0.4", linestyle=":")
         by_minutes.axhline(value, color="0.4", linestyle=":", label=name)
-    by_epoch.set(xlabel="epoch", ylabel=f"{column} (thin: training)")
+    by_epoch.set(xlabel="epoch", ylabel=column)
     by_epoch.xaxis.get_major_locator().set_params(integer=True)
     by_minutes.set(xlabel="minutes of training", xlim=(0, None))
     by_minutes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    figure.suptitle("Does it still learn what holds for new photos? By epoch and by the clock")
+    figure.suptitle("Thick: on validation photos, which it does not learn from. By epoch, and by the clock")
     return figure
 
 

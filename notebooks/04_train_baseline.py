@@ -14,7 +14,7 @@
 #
 # # The baseline: a ladder on a frozen VGG-16
 #
-# ![Two photographs: in gray, as this notebook's model colors them, in dull browns and greens, and as they were](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/04.jpg)
+# ![Two photographs: in gray, as this notebook's model colors them, in a few pale colors, and as they were](https://raw.githubusercontent.com/colorization-course/colorization-course/main/.github/04.jpg)
 #
 # **What you will learn**
 #
@@ -63,7 +63,7 @@ split = sources.prepare(settings)
 #
 # *About 2 minutes.*
 #
-# A photograph's lightness L is given, a number for every pixel. Asked for are the two numbers a and b that make it a
+# A photograph's lightness L is given, a number for every pixel. We want the two numbers, a and b, that turn it into a
 # color. (Notebook 02 tells what L, a and b are.) The network sees L / 100 and answers ab / 128, so that all numbers
 # are small: L / 100 lies in [0, 1], ab / 128 in [-1, 1].
 
@@ -99,14 +99,15 @@ figures.photo_row([photo.image.convert("L"), photo.image], ["given", "the truth"
 # learning on top of it,
 # *[transfer learning](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#transfer-learning)*.
 #
-# Layer by layer, its image gets smaller and its channels get more: from many pixels that know little to few that know
-# much. At five depths we tap it: the last layer before each halving. Here is what each tap makes of the photo, as the
-# mean over its channels:
+# Layer by layer the image shrinks while the number of channels grows: many pixels that each know little become a few
+# that each know a lot. We tap it at five depths, each time at the last layer before the image is halved. Here is what
+# each tap makes of the photo, as the mean over its channels; white is strong:
 
 # %%
 network = runs.build("baseline", settings)
 one = slice(watched, watched + 1)
-figures.tap_maps(network, L[one], f"{settings.backbone}, weights: {settings.weights}")
+taught = "random weights" if settings.weights == "none" else "trained on ImageNet"
+figures.tap_maps(network, L[one], f"{settings.backbone}, {taught}")
 
 # %% [markdown]
 # The same network with *random* weights, which has never seen a photo:
@@ -115,9 +116,10 @@ figures.tap_maps(network, L[one], f"{settings.backbone}, weights: {settings.weig
 figures.tap_maps(runs.build("baseline", settings.replace(weights="none")), L[one], "random weights")
 
 # %% [markdown]
-# The first tap has fine edges, with no idea of what they belong to; the last is a coarse map of where something is. A
-# good color needs both: *sky* from the last, and from the first *where exactly the sky ends*. Random weights pass on
-# light and dark, more and more blurred; of things they know nothing.
+# The first tap has fine edges, with no idea of what they belong to; the last is a coarse map. A good color needs both:
+# *sky* from the last, and from the first *where exactly the sky ends*. Random weights give maps as well, some of them
+# neat: a mean over hundreds of channels shows where a network answers, not what it knows. What that is worth, section
+# 6 tries.
 
 # %% tags=["nbval-check-output"]
 frozen = network.get_layer("backbone")
@@ -159,7 +161,7 @@ def climb(taps):
 # %% [markdown]
 # The **[head](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head)**
 # at the end is a convolution to two channels, a and b; its tanh keeps them in [-1, 1]. Its
-# first weights are tiny, so that the training begins with gray.
+# first weights are tiny, so that the answer before any training is nearly gray.
 
 
 # %%
@@ -175,7 +177,7 @@ def colorizer(backbone, size, climb=climb):
 
 
 # %% [markdown]
-# We stand it on the VGG-16 that comes with the project, at 64 pixels, so that it learns in seconds anywhere. The
+# We build it on the VGG-16 that comes with the project, at 64 pixels, so that it learns in seconds anywhere. The
 # drawing is made from the model itself:
 
 # %%
@@ -194,7 +196,8 @@ def count(variables):
 print(f"to be trained {count(mine.trainable_variables):,}, frozen {count(backbone.variables):,} numbers")
 
 # %% [markdown]
-# `colorlib` builds the same. Has its model the same layers, and, with the same weights, the same first loss?
+# `colorlib` builds the same. Does its model have the same layers and, given the same weights, the same first answers
+# and the same first loss?
 
 # %%
 few_L, few_ab = (t.numpy() for t in next(iter(batches.evaluation(split, "train", small, 48))))
@@ -203,24 +206,27 @@ new_L, new_ab = (t.numpy() for t in next(iter(batches.evaluation(split, "validat
 # %% tags=["nbval-check-output"]
 shapes, same_of = ([tuple(v.shape) for v in each.trainable_variables] for each in (mine, of_colorlib))
 mine.set_weights(of_colorlib.get_weights())
-first, first_of = (np.mean((m(few_L[:8], training=False) - few_ab[:8]) ** 2) for m in (mine, of_colorlib))
+answer, answer_of = (np.asarray(each(few_L[:8], training=False)) for each in (mine, of_colorlib))
+first, first_of = (np.mean((each - few_ab[:8]) ** 2) for each in (answer, answer_of))
 print("the same layers:", shapes == same_of, " the same first loss:", bool(np.isclose(first, first_of)))
+print("the same first answers:", bool(np.abs(answer - answer_of).max() < 0.01 * np.abs(answer).max()))
 
 # %% [markdown]
 # > **What the paper says, and what we do**
 # >
 # > - It takes its baseline from Dahl, whose *residual encoder* we read from its public ports: the five taps above and
 # >   the ladder. The paper itself prints no layers.
-# > - It feeds L into a network made for RGB, and does not say how. We repeat L over three channels and then do, inside
-# >   the model, what VGG-16 is used to.
-# > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*: so we do, the convolution without bias.
+# > - It feeds L into a network made for RGB, and does not say how. We repeat L over three channels, then
+# >   apply VGG-16's usual preprocessing inside the model.
+# > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*. We do the same; our convolutions have no
+# >   bias, for batch normalization adds one.
 # > - Its Eq. 1 (below) is the plain mean over both channels and all pixels: what Keras calls the mean squared error.
 # > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to stop, the best
 # >   weights come back, and an interrupted training goes on from its own past.
 # > - The head stands at full size in the paper. In `classroom` it stands at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
 # >   in `sample`
-# >   at a quarter, on a thinner ladder, and its ab are enlarged. An eye sees color less sharply than light, and the
-# >   sharp edges are in L anyway.
+# >   at a quarter, on a thinner ladder without the two finest taps, and its output is upsampled. An eye sees color less
+# >   sharply than light, and the sharp edges are in L anyway.
 # > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out of them at
 # >   random instead of rotating: that is ours.
 #
@@ -264,7 +270,7 @@ print("the same:", bool(np.isclose(eq1(ab[0], gray[0]), by_keras, rtol=1e-4)))
 # %% [markdown]
 # Now a car. In gray photos, red cars, green cars and silver cars can look alike. Let the truth be
 # *red* in 6 photos of 10, *green* in 3 and *silver* in 1. The network sees the same gray car each
-# time, so it can give but one answer. Which one has the lowest Eq. 1?
+# time, so it can give only one answer. Which one has the lowest Eq. 1?
 
 # %%
 cars = {"red": (45, 60, 45), "green": (45, -40, 40), "silver": (45, 0, 0)}
@@ -291,9 +297,9 @@ named = {f"{car}: {share[car]:.0%}": color for car, color in cars.items()}
 figures.swatches({**named, "Eq. 1's best answer": (45, best_a, best_b)})
 
 # %% [markdown]
-# The lowest loss is at the **mean**, a dull brown that no car has. This is not a failure of the
+# The lowest loss is at the **mean**, a brown that no car has. This is not a failure of the
 # network: it is what Eq. 1 asks for. Squares punish a large mistake more than many small ones, so
-# that in doubt the best answer lies in the middle, and the middle of all colors is nearly gray.
+# that in doubt the best answer lies in the middle, and the middle of opposite colors is nearly gray.
 #
 # That is why models trained on Eq. 1 give brown and gray photos, and why notebook 05 changes the loss and nothing else.
 #
@@ -323,8 +329,9 @@ class Album(keras.callbacks.Callback):
 
 
 # %% [markdown]
-# *Adam* is the optimizer: it corrects every weight a little after each batch, by its gradient. How far is the
-# [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate).
+# *Adam* is the optimizer: it corrects every weight a little after each batch, by its gradient. The
+# [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate)
+# sets how far; here it stays the same.
 # We take four epochs of 48 photos. The [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
 # photos are those that the model does not learn from.
 
@@ -355,10 +362,18 @@ for variable, start in zip(blind.trainable_variables, of_colorlib.trainable_vari
     variable.assign(start)
 random = learn(blind)
 
+# %% [markdown]
+# The curves, from the second epoch on: in the first, batch normalization has seen only a few batches, and the answer
+# may be wild. Thick are the photos that the model does not learn from, thin those that it does. Dotted is what "all
+# gray" scores, an answer without a network.
+
 # %%
 few_gray = float(np.mean(new_ab**2))
 albums = {"pretrained": pretrained.rows, "random": random.rows}
-figures.learning_curves(albums, "loss", {"all gray": few_gray})
+figures.learning_curves({name: rows[1:] for name, rows in albums.items()}, "loss", {"all gray": few_gray})
+
+# %% [markdown]
+# And the photo that we watch, after each epoch. (The truth stands in section 1.)
 
 
 # %%
@@ -377,21 +392,26 @@ print(f"After four epochs, the validation loss with pretrained weights is {verdi
 print(f"{final['pretrained']:.4f} and {final['random']:.4f}; all gray {few_gray:.4f}.")
 
 # %% [markdown]
-# Four epochs of 48 small photos are a taste, not a measurement: another seed can turn them round. The first pictures
-# may be wild: batch normalization has seen few batches yet. (A network trained *from scratch* changes its backbone as
-# well; that takes far more photos and time.)
+# Four epochs of 48 small photos are a taste, not a measurement: another seed could reverse the result. (A network
+# trained *from scratch* changes its backbone as well; that takes far more photos and time.)
 #
-# ## 7. Training in earnest
+# ## 7. The real training
 #
 # *About 4 minutes.*
 #
-# `colorlib` does the same, **and keeps its books**. `training.train` calls Keras' own `fit`, on all photos, at full
-# size, changed at random. Where the validation loss has not improved for some epochs it stops
+# `colorlib` does the same, **and keeps its books**. `training.train` calls Keras' own `fit`, on all photos,
+# with random changes. Where the validation loss has not improved for some epochs it stops
 # (*[early stopping](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#early-stopping)*)
 # and brings back the weights of the best epoch. Now and then it writes a
 # [checkpoint](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#checkpoint):
-# interrupted, it goes on from there; finished, it trains nothing. Its learning rate
+# if interrupted, it goes on from there; if already finished, it does nothing. Its learning rate
 # falls to 0 over the epochs.
+#
+# What it trains is not quite the ladder of section 3, but the form of it that your profile has, for your size of
+# photos:
+
+# %%
+figures.ladder(network)
 
 # %%
 run = training.train("baseline", settings, split=split)
@@ -429,11 +449,11 @@ curve
 #   the network learns its training photos by heart (it *[overfits](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#overfitting)*).
 #   The ring marks the epoch whose weights are kept.
 # - In training mode, batch normalization uses the statistics of the batch at hand, and the photos
-#   are changed at random (flipped, and rotated or cut); in inference mode neither is so. The two
-#   curves are not quite the same quantity.
+#   are changed at random (flipped, and rotated or cut); in inference mode neither happens. So the two
+#   curves are not quite the same quantity, and the training loss may well be the higher one.
 # - A validation loss above the dotted line says: on new photos, gray would have been better.
 #
-# How much of it holds for new photos? Compare with its **training** photos, in
+# How well does it do on the photos that it has learned from? Its **training** photos again, but in
 # [inference mode](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#inference-mode):
 
 # %%
@@ -448,8 +468,9 @@ print("It has learned from them." if own < floor else "It has learned nothing ye
 #
 # *About 1 minute.*
 #
-# The rule for choosing photos: those at the 0th, 50th and 100th percentile of the MSE, that is
-# the best, the middle and the worst one. Never the ones we like. First from the training photos:
+# The rule for choosing photos: of the first 200, those at the 0th, 50th and 100th percentile of the MSE, that is
+# the best, the middle and the worst one. Never the ones we like. Mind that the MSE is kind to a photo with little
+# color, in which gray is nearly right: "best" does not mean well colored. First from the training photos:
 
 
 # %%
@@ -531,9 +552,9 @@ lesson04.exercise_2(my_loss, grid_a, grid_b, cars, share)
 # </details>
 
 # %% [markdown]
-# **Exercise 3: a ladder without taps.** What do the four upper taps give? Write `climb` without them: only the deepest
-# one, enlarged four times. The check trains your ladder as we trained ours and shows both. Predict: what will the
-# colors miss?
+# **Exercise 3: a ladder without taps.** What do the four upper taps give? Write `climb` without them: only the
+# deepest one, enlarged four times, with all five convolutions. The check trains your ladder as we trained ours and
+# shows both. Predict: what will the colors miss?
 
 
 # %% tags=["exercise"]
@@ -567,9 +588,10 @@ lesson04.exercise_3(my_climb, colorizer, backbone, learn, painted, pretrained)
 # %%
 best_row = run.history[run.best_epoch - 1]
 better, learned = best_row["val_loss"] < gray_validation, own < floor
-print(f"The ladder has {count(mine.trainable_variables):,} numbers to learn; VGG-16's are borrowed.")
-print(f"With them the loss after four epochs was {verdict} than with random ones.")
-print(f"{len(run.history)} epochs in earnest, {sum(row['seconds'] for row in run.history):.0f} seconds;")
+print(f"Our ladder has {count(mine.trainable_variables):,} numbers to learn; VGG-16's are borrowed.")
+print(f"With them the loss was {verdict} than with random ones after four epochs (48 photos, one seed).")
+print(f"The profile's ladder has {count(network.trainable_variables):,} numbers to learn.")
+print(f"It trained {len(run.history)} epochs, {sum(row['seconds'] for row in run.history):.0f} seconds;")
 print(f"the best is {run.best_epoch}: validation loss {best_row['val_loss']:.4f},", end=" ")
 print(f"{'better than' if better else 'no better than'} all gray ({gray_validation:.4f}).")
 print(f"On its own training photos: {own:.4f},", end=" ")

@@ -31,14 +31,19 @@ def exercise_2(my_loss, grid_a, grid_b, cars, share):
     def expected(distance, weight=share):
         return sum(weight[c] * (distance(grid_a - cars[c][1]) + distance(grid_b - cars[c][2])) for c in cars)
 
+    def scaled(table):  # a factor in front of a loss changes nothing
+        return table / np.max(table)
+
     median, mean = lands(expected(np.abs)), lands(expected(np.square))
     alike = lands(expected(np.abs, dict.fromkeys(cars, 1)))
     exercises.check(
         my_loss,
-        lambda table: np.shape(table) == grid_a.shape and lands(table) == median,
+        lambda table: np.shape(table) == grid_a.shape and np.allclose(scaled(table), scaled(expected(np.abs))),
+        (callable, "A table of numbers, not a function: put `grid_a` and `grid_b` into it."),
         (lambda table: np.shape(table) != grid_a.shape, "One number for every answer: a table like `loss`."),
         (lambda table: lands(table) == mean, "It is still best at the mean: are the squares gone?"),
         (lambda table: lands(table) == alike, "All cars count the same here: `share` is missing."),
+        (lambda table: lands(table) == median, "The right color, of another loss: add |…| of a and |…| of b."),
         otherwise="Sum, over the cars, share · (|a - a of the car| + |b - b of the car|).",
     )
 
@@ -48,10 +53,14 @@ def exercise_3(my_climb, colorizer, backbone, learn, painted, with_taps):
 
     colorizer, learn, painted: the notebook's functions; with_taps: the album of the training with all taps.
     """
-    if my_climb([keras.Input(tap.shape[1:]) for tap in backbone.outputs]) is ...:
-        return exercises.check(..., ...)
     size = backbone.input_shape[1]
-    mine, usual = (colorizer(backbone, size, climb) for climb in (my_climb, colorizer.__defaults__[0]))
+    try:
+        top = my_climb([keras.Input(tap.shape[1:]) for tap in backbone.outputs])
+        if top is ... or top is None:
+            return exercises.check(..., ...)
+        mine, usual = (colorizer(backbone, size, climb) for climb in (my_climb, colorizer.__defaults__[0]))
+    except (ValueError, IndexError) as error:  # of Keras: two layers of one name, say, or sizes that do not fit
+        return print("Try again. It cannot be built:", str(error).splitlines()[0])
     kernels, wanted = ([v.shape for v in model.trainable_variables if len(v.shape) == 4] for model in (mine, usual))
     adds = any(isinstance(layer, keras.layers.Add) for layer in mine.layers)
     is_right = kernels == wanted and mine.output_shape == usual.output_shape and not adds
@@ -60,7 +69,7 @@ def exercise_3(my_climb, colorizer, backbone, learn, painted, with_taps):
         lambda _: is_right,
         (lambda _: adds, "There is still a tap that is added."),
         (lambda _: mine.output_shape[1] < size, "Its ab are smaller than the photo: enlarge at each rung."),
-        otherwise="Start from `climb`, and keep its convolutions: all five, and their widths.",
+        otherwise="Begin with `taps[-1]`, as `climb` does, and keep its convolutions: all five, and their widths.",
     )
     if not is_right:
         return None

@@ -98,12 +98,15 @@ MISTAKES = {
     },
     "04.2": {
         "my_loss = 3": "One number for every answer",
+        "my_loss = expected_loss": "not a function",
         "my_loss = np.sqrt(loss)": "still best at the mean",
+        "my_loss = sum(share[c] * np.hypot(grid_a - cars[c][1], grid_b - cars[c][2]) for c in cars)": "another loss",
         "my_loss = sum(abs(grid_a - cars[c][1]) + abs(grid_b - cars[c][2]) for c in cars)": "`share` is missing",
         "my_loss = grid_a": "Sum, over the cars",
     },
     "04.3": {
         "my_climb = climb": "still a tap that is added",
+        "def my_climb(taps): return climb(taps[-1:])": "cannot be built",
         "def my_climb(taps): return block(taps[-1], 512, 1, 'rung0')": "enlarge at each rung",
         "def my_climb(taps): return layers.UpSampling2D(16)(block(taps[-1], 512, 1, 'rung0'))": "all five",
     },

@@ -281,6 +281,7 @@ CONTRARY = {
             "own": 0.02,
             "floor": 0.01,
             "mine": SimpleNamespace(trainable_variables=[]),
+            "network": SimpleNamespace(trainable_variables=[]),
             "count": len,
             "verdict": "not lower",
         },
