@@ -314,7 +314,7 @@ figures.colorfulness_of_photos(truth, colorful)
 # %%
 box = colorize.box()
 some_L, some_ab = L[:32], ab[:32]
-logits = np.concatenate([box(each, training=False) for each in np.array_split(some_L, 4)])
+logits = np.concatenate([box(each, training=False) for each in np.array_split(some_L, -(-len(some_L) // 8))])
 counts = np.asarray(box.get_layer("head").counts)
 
 
