@@ -45,7 +45,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 #
 # *About 4 minutes.*
 #
-# One call finds the photos of this profile, or gets them. Two of each class, the first and the one in the middle:
+# One call finds the photos of this profile, or gets them. Two of each class: first one sheet, then another:
 
 # %%
 from collections import Counter
@@ -54,6 +54,7 @@ import numpy as np
 from colorlib import figures, sources
 from colorlib.sources import http, sampling, tar
 from colorlib.sources.sample import credit
+from IPython.display import display
 from PIL import Image
 
 split = sources.prepare(settings)
@@ -75,7 +76,8 @@ def sheet(photos, split=split, columns=3):
 
 
 shown = sorted(by_class)[:: max(1, len(by_class) // 6)][:6]  # six classes, where there are more
-sheet([photo for label in shown for photo in by_class[label][:: max(1, len(by_class[label]) // 2)][:2]])
+for middle in (False, True):
+    display(sheet([by_class[label][middle * (len(by_class[label]) // 2)] for label in shown]))
 
 # %% [markdown]
 # The paper's Figures 1 to 3 are such sheets, of Places, Food-101 and ImageNet. Here are those that this machine has.
@@ -84,7 +86,6 @@ sheet([photo for label in shown for photo in by_class[label][:: max(1, len(by_cl
 
 # %%
 from colorlib.sources.splits import Split
-from IPython.display import display
 
 published = {"places365": "Fig. 1", "places365-val": "Fig. 1", "food101": "Fig. 2", "imagenet": "Fig. 3"}
 for name, number in published.items():
@@ -95,7 +96,7 @@ for name, number in published.items():
     theirs = Split.load(made[0])
     there = [photo for photo in theirs.train if theirs.is_there(photo)]
     print(f"{number}, {name}:")
-    display(sheet(there[:: max(1, len(there) // 8)][:8], theirs))
+    display(sheet(there[:: max(1, len(there) // 6)][:6], theirs))
 
 # %% [markdown]
 # From now on each photo belongs to one part of the

@@ -28,7 +28,7 @@
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
-# | minutes | 1, no GPU | about 12 on a T4 (estimate) | about 150 on a T4 (estimate) |
+# | minutes | 2, no GPU | about 12 on a T4 (estimate) | about 150 on a T4 (estimate) |
 
 # %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
@@ -332,7 +332,8 @@ class Album(keras.callbacks.Callback):
 # *Adam* is the optimizer: it corrects every weight a little after each batch, by its gradient. The
 # [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate)
 # sets how far; here it stays the same.
-# We take four epochs of 48 photos. The [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
+# We take four epochs of 48 photos, in batches of four. The
+# [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
 # photos are those that the model does not learn from.
 
 
@@ -342,7 +343,7 @@ def learn(model):
     model.compile(optimizer=keras.optimizers.Adam(learning_rate=2e-3), loss="mse")
     keras.utils.set_random_seed(1)
     data = {"x": few_L, "y": few_ab, "validation_data": (new_L, new_ab)}
-    model.fit(**data, batch_size=8, epochs=4, callbacks=[album], verbose=2)
+    model.fit(**data, batch_size=4, epochs=4, callbacks=[album], verbose=2)
     return album
 
 
@@ -363,14 +364,14 @@ for variable, start in zip(blind.trainable_variables, of_colorlib.trainable_vari
 random = learn(blind)
 
 # %% [markdown]
-# The curves, from the second epoch on: in the first, batch normalization has seen only a few batches, and the answer
-# may be wild. Thick are the photos that the model does not learn from, thin those that it does. Dotted is what "all
-# gray" scores, an answer without a network.
+# The curves: thick are the photos that the model does not learn from, thin those that it does. Dotted is what "all
+# gray" scores, an answer without a network. (In the first epochs batch normalization has seen only a few batches, and
+# the answers may be wild.)
 
 # %%
 few_gray = float(np.mean(new_ab**2))
 albums = {"pretrained": pretrained.rows, "random": random.rows}
-figures.learning_curves({name: rows[1:] for name, rows in albums.items()}, "loss", {"all gray": few_gray})
+figures.learning_curves(albums, "loss", {"all gray": few_gray})
 
 # %% [markdown]
 # And the photo that we watch, after each epoch. (The truth stands in section 1.)

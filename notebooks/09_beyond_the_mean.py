@@ -24,7 +24,7 @@
 #
 # | profile | sample | classroom | paper |
 # |---|---|---|---|
-# | minutes | 2 | 2 (estimate) | 2 (estimate) |
+# | minutes | 1 | 2 (estimate) | 2 (estimate) |
 
 # %% cellView="form" jupyter={"source_hidden": true}
 # @title Setup (run this first)
