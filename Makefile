@@ -1,5 +1,5 @@
 # run: the notebooks, in order, on the sample profile.  test: the proof that everything works.
-# bench: what is measured in ratios, and takes longer.  pair: both halves of the notebooks in step, by jupytext.
+# bench: what is measured in ratios, and takes longer.  pair: the notebooks' .ipynb halves follow the .py, by jupytext.
 # sync: that, and execute them in place (ONLY="04 09": some of them).
 PYTHON ?= python3
 BIN = .venv/bin
@@ -19,7 +19,7 @@ bench: .venv/for-test
 	for script in tests/benchmarks/[a-z]*.py; do echo "# $$script" && PYTHONPATH=. $(BIN)/python $$script || exit; done
 
 pair: .venv/for-test
-	$(BIN)/python -m jupytext --quiet --sync notebooks/[0-9]*.py
+	touch notebooks/[0-9]*.py && $(BIN)/python -m jupytext --quiet --sync notebooks/[0-9]*.py
 
 sync: pair
 	rm -rf .test && $(FRESH) $(BIN)/python -m colorlib notebooks $(ONLY) && cp .test/results/notebooks/*.ipynb notebooks

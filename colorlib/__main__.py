@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument("--temperature", type=float, metavar="T", help="0.1 to 2; below 1 likely colors count more")
     colorize.add_argument("--strength", type=float, default=1.0, metavar="S", help="1: as predicted (default), 0: gray")
     colorize.add_argument("--overwrite", action="store_true", help="make again what --out already holds")
-    notebooks.add_argument("numbers", nargs="*", metavar="NUMBER", help="of some of them, such as 04")
+    notebooks.add_argument("numbers", nargs="*", metavar="NUMBER", help="such as 04; without any, all are executed")
     for name, sub in commands.choices.items():
         concerned = [setting for setting, field in settings.FIELDS.items() if name in field.metadata["commands"]]
         sub.usage = " ".join(sub.format_usage().split()[1:]) + " [settings]" * bool(concerned)  # not thirty flags

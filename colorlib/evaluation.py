@@ -175,8 +175,8 @@ class Scores:
         i, m = self._at(answer, measure)
         samples = self.samples[..., m]
         loss = {"lower": samples, "higher": -samples, "nearest 0": np.abs(samples)}[better]
-        lead = {name: loss[:, i] - loss[:, self.answers.index(name)] for name in self.trivial}
-        return [name for name in self.trivial if np.percentile(lead[name], 97.5) >= 0]
+        lead = loss[:, i, None] - loss[:, [self.answers.index(name) for name in self.trivial]]
+        return [name for name, high in zip(self.trivial, np.percentile(lead, 97.5, axis=0), strict=True) if high >= 0]
 
     def _at(self, answer, measure):
         return self.answers.index(answer), list(MEASURES).index(measure)

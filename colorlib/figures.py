@@ -19,7 +19,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from colorlib import lab, models
 
-PHOTO = 2.75  # inches a side of a photo with its margins: at least 250 pixels
+PHOTO = 2.75  # inches of a photo's height with its margins: at least 250 pixels
 
 STYLE = {  # beyond matplotlib's defaults
     "figure.constrained_layout.use": True,
@@ -69,7 +69,7 @@ def photo_row(images, titles=(), columns=4, size=PHOTO):
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     height, width = np.transpose([np.shape(image)[:2] for image in images if image is not None])
-    across = size * max(1, np.median(width / height))
+    across = size * np.clip(np.median(width / height), 1, 2)
     figure, axes = panels(rows, columns, across * columns, (size + 0.25 * bool(titles)) * rows)
     for axis, image, title in itertools.zip_longest(axes.flat, images, titles):
         axis.set_axis_off()
@@ -158,20 +158,7 @@ def color_planes(image):
     return photo_row([*shown.values()], [*shown])
 
 
-@quiet
-def gamut_slices(lightnesses=(20, 40, 60, 80)):
-    """The ab plane at some lightnesses: every color that a screen can show there, white beyond."""
-    figure, axes = panels(1, len(lightnesses), 2.3 * len(lightnesses) + 0.4, 3.3, sharey=True)
-    for axis, lightness in zip(axes[0], lightnesses, strict=True):
-        _show_plane(axis, lightness)
-        axis.plot(0, 0, "+", color="white", markersize=8)
-        axis.set(title=f"L = {lightness}", xlabel="a, ab units")
-    axes[0, 0].set_ylabel("b, ab units")
-    figure.suptitle("The colors of a screen: which ones there are depends on the lightness")
-    return figure
-
-
-def _show_plane(axis, lightness, paleness=0.0):
+def _show_plane(axis, lightness, paleness):
     """The ab plane at one lightness, in its own colors, white where sRGB has none. paleness: their share of white."""
     a, b = np.meshgrid(np.arange(-95.0, 105), np.arange(-115.0, 105))
     linear = lab.lab_to_linear(np.stack([np.full_like(a, lightness), a, b], axis=-1))
@@ -261,7 +248,8 @@ def ladder(model):
         shape = layers[name].output.shape
         _box(axes, 1, level, title, shape, color)
         if level < len(rungs):
-            _arrow(axes, (0.31, level), (0.69, level), "BN" if level else "")
+            narrowed = "1×1, " * (f"rung{level}_tap_conv" in layers)
+            _arrow(axes, (0.31, level), (0.69, level), f"{narrowed}BN" if level else "")
         if below:
             _arrow(axes, (1, level - 0.7), (1, level - 0.3), f"×{shape[1] // below}" * (shape[1] > below))
         below = shape[1]
@@ -315,7 +303,7 @@ def learning_curves(histories, column="mse", floors=()):
             axis.plot(x, [row[f"val_{column}"] for row in rows], dashes, color=color, label=name)
             axis.plot(x, [row[column] for row in rows], dashes, color=color, linewidth=0.8)
             axis.plot(x[best], rows[best][f"val_{column}"], "o", color=color, fillstyle="none", markersize=9)
-    by_minutes.plot([], [], color="0.4", linewidth=0.8, label="thin: in training")
+    by_minutes.plot([], [], color="0.4", linewidth=0.8, label="in training")
     by_minutes.plot([], [], "o", color="0.4", fillstyle="none", markersize=9, label="the best epoch")
     for name, value in dict(floors).items():
         by_epoch.axhline(value, color="0.4", linestyle=":")
@@ -324,7 +312,7 @@ def learning_curves(histories, column="mse", floors=()):
     by_epoch.xaxis.get_major_locator().set_params(integer=True)
     by_minutes.set(xlabel="minutes of training", xlim=(0, None))
     by_minutes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    figure.suptitle("Thick: on validation photos, which it does not learn from. By epoch, and by the clock")
+    figure.suptitle("Thick: validation photos. Thin: training photos. By epoch, and by the clock")
     return figure
 
 
@@ -416,8 +404,9 @@ def _tag(image, width, style=""):
 
 
 @quiet
-def distributions(planes, marks=()):
+def distributions(planes, marks=(), paleness=0.75):
     """Colors on the ab plane, each a disk in its own color whose area says how probable it is; none below 1 in 1,000.
+    Behind them, all that a screen can show at that lightness, mixed with a share of white.
 
     planes: title -> (L, colors, p), L from 0 to 100, colors (n, 2) in ab units, p (n,). marks: a dictionary for each
     plane, name -> (a, b), of answers to point out.
@@ -426,7 +415,7 @@ def distributions(planes, marks=()):
     figure, axes = panels(1, len(planes), side * len(planes) + 1.2, side + 0.7, sharey=True)
     for axis, title, marked in itertools.zip_longest(axes[0], planes, marks, fillvalue={}):
         lightness, colors, p = planes[title]
-        _show_plane(axis, lightness, paleness=0.75)
+        _show_plane(axis, lightness, paleness)
         colors, p = (np.asarray(each, np.float32)[np.asarray(p) > 1e-3] for each in (colors, p))
         own = lab.lab_to_rgb(np.insert(colors, 0, lightness, axis=1))
         axis.scatter(*colors.T, 1500 * p, own, edgecolors="0.3", linewidths=0.5)

@@ -45,7 +45,7 @@ settings = course.start(PROFILE, DATA, USE_DRIVE)
 #
 # *About 4 minutes.*
 #
-# One call finds the photos of this profile, or gets them. Two of each class: first one sheet, then another:
+# One call finds the photos of this profile, or gets them. Here are two of each class, on two sheets:
 
 # %%
 from collections import Counter
@@ -61,6 +61,8 @@ split = sources.prepare(settings)
 by_class = {}
 for photo in split.photos("train"):
     by_class.setdefault(photo.label, []).append(photo)
+shown = sorted(by_class)[:: max(1, len(by_class) // 6)][:6]  # six classes, where there are more
+chosen = [photo for label in shown for photo in by_class[label][:: max(1, len(by_class[label]) // 2)][:2]]
 
 
 # %%
@@ -75,9 +77,10 @@ def sheet(photos, split=split, columns=3):
     return figures.photo_row(images, [photo.label.rpartition("/")[2][:16] for photo in photos], columns)
 
 
-shown = sorted(by_class)[:: max(1, len(by_class) // 6)][:6]  # six classes, where there are more
-for middle in (False, True):
-    display(sheet([by_class[label][middle * (len(by_class[label]) // 2)] for label in shown]))
+if len(shown) < 3:
+    chosen = split.train[:: max(1, len(split.train) // 12)][:12]
+for few in filter(None, (chosen[:6], chosen[6:])):
+    display(sheet(few))
 
 # %% [markdown]
 # The paper's Figures 1 to 3 are such sheets, of Places, Food-101 and ImageNet. Here are those that this machine has.
@@ -225,7 +228,7 @@ for way in ("drawn blindly", "drawn by shares"):
 # %% [markdown]
 # ## What is in an archive?
 #
-# *Optional to read; run its cells all the same. About 5 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 5 minutes.*
 #
 # The training photos of Places365 come as **one** file of 26,103,685,120 bytes. We want 54,104 of its 1,803,460
 # photos. Must we download all of it?

@@ -204,10 +204,12 @@ for colors in (rgb, lattice):
 #
 # Not every pair (a, b) is a color of sRGB. Which ones are depends on L: there is no dark yellow
 # that is vivid, and no light blue that is. This *[gamut](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#gamut)*
-# is drawn here at four lightnesses; the cross is gray.
+# is drawn here at four lightnesses; the circle is gray.
 
 # %%
-figures.gamut_slices()
+no_colors = np.zeros((0, 2)), np.zeros(0)
+slices = {f"L = {x}": (x, *no_colors) for x in (20, 40, 60, 80)}
+figures.distributions(slices, [{"gray": (0, 0)}] * 4, paleness=0)
 
 # %% [markdown]
 # And here is our photo: each disk is a color of it, as large as it is common.

@@ -285,7 +285,7 @@ def show(chosen):
 # %% [markdown]
 # ## 5. What goes wrong with bin probabilities
 #
-# *Optional to read; run its cells all the same. About 2 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 2 minutes.*
 #
 # It is tempting to put *probabilities* into Eq. 3: the share of each bin, which sums to 1 without
 # any Δ². The formula looks the same. But the shares of a thousand bins are tiny numbers, and λ / 4

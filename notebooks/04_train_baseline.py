@@ -99,9 +99,9 @@ figures.photo_row([photo.image.convert("L"), photo.image], ["given", "the truth"
 # learning on top of it,
 # *[transfer learning](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#transfer-learning)*.
 #
-# Layer by layer the image shrinks while the number of channels grows: many pixels that each know little become a few
-# that each know a lot. We tap it at five depths, each time at the last layer before the image is halved. Here is what
-# each tap makes of the photo, as the mean over its channels; white is strong:
+# From block to block the image shrinks, and the number of channels grows up to 512: many pixels that each know little
+# become a few that each know a lot. We tap it at five depths, each time at the last layer before the image is halved.
+# Here is what each tap makes of the photo, as the mean over its channels; white is strong:
 
 # %%
 network = runs.build("baseline", settings)
@@ -118,8 +118,8 @@ figures.tap_maps(runs.build("baseline", settings.replace(weights="none")), L[one
 # %% [markdown]
 # The first tap has fine edges, with no idea of what they belong to; the last is a coarse map. A good color needs both:
 # *sky* from the last, and from the first *where exactly the sky ends*. Random weights give maps as well, some of them
-# neat: a mean over hundreds of channels shows where a network answers, not what it knows. What that is worth, section
-# 6 tries.
+# neat: a mean over hundreds of channels shows where a network answers, not what it knows. Section 6
+# tests what that knowledge is worth.
 
 # %% tags=["nbval-check-output"]
 frozen = network.get_layer("backbone")
@@ -219,14 +219,13 @@ print("the same first answers:", bool(np.abs(answer - answer_of).max() < 0.01 * 
 # > - It feeds L into a network made for RGB, and does not say how. We repeat L over three channels, then
 # >   apply VGG-16's usual preprocessing inside the model.
 # > - *3×3 Conv2D, Batch Normalization and ReLU, in that order*. We do the same; our convolutions have no
-# >   bias, for batch normalization adds one.
+# >   bias, since batch normalization adds one.
 # > - Its Eq. 1 (below) is the plain mean over both channels and all pixels: what Keras calls the mean squared error.
 # > - *Early stopping*, and *repetitive training via history*: the validation loss decides when to stop, the best
 # >   weights come back, and an interrupted training goes on from its own past.
-# > - The head stands at full size in the paper. In `classroom` it stands at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
-# >   in `sample`
-# >   at a quarter, on a thinner ladder without the two finest taps, and its output is upsampled. An eye sees color less
-# >   sharply than light, and the sharp edges are in L anyway.
+# > - The head stands at full size in the paper. In `classroom` it stands, without the finest tap, at [half size](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#head-stride),
+# >   in `sample` at a quarter, without the two finest. Both ladders are thinner, and their output is upsampled. An eye
+# >   sees color less sharply than light, and the sharp edges are in L anyway.
 # > - The paper flips and rotates its photos. `sample`, which has only about a hundred, cuts windows out of them at
 # >   random instead of rotating: that is ours.
 #
@@ -332,7 +331,7 @@ class Album(keras.callbacks.Callback):
 # *Adam* is the optimizer: it corrects every weight a little after each batch, by its gradient. The
 # [learning rate](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#learning-rate)
 # sets how far; here it stays the same.
-# We take four epochs of 48 photos, in batches of four. The
+# We take four epochs of 48 photos (or what there is), in batches of four. The
 # [validation](https://github.com/colorization-course/colorization-course/blob/main/notebooks/GLOSSARY.md#validation)
 # photos are those that the model does not learn from.
 
@@ -364,9 +363,9 @@ for variable, start in zip(blind.trainable_variables, of_colorlib.trainable_vari
 random = learn(blind)
 
 # %% [markdown]
-# The curves: thick are the photos that the model does not learn from, thin those that it does. Dotted is what "all
-# gray" scores, an answer without a network. (In the first epochs batch normalization has seen only a few batches, and
-# the answers may be wild.)
+# The thick curves are the loss on photos that the model does not learn from, the thin ones on those that it does.
+# Dotted is what "all gray" scores, an answer without a network. (In the first epochs batch normalization has seen
+# only a few batches, and the answers may be wild.)
 
 # %%
 few_gray = float(np.mean(new_ab**2))
@@ -408,8 +407,8 @@ print(f"{final['pretrained']:.4f} and {final['random']:.4f}; all gray {few_gray:
 # if interrupted, it goes on from there; if already finished, it does nothing. Its learning rate
 # falls to 0 over the epochs.
 #
-# What it trains is not quite the ladder of section 3, but the form of it that your profile has, for your size of
-# photos:
+# What it trains is the ladder in the form and at the photo size of your profile; only in `paper` is that the ladder of
+# section 3. Where it is thinner than a tap, a 1×1 convolution narrows the tap first:
 
 # %%
 figures.ladder(network)
@@ -463,15 +462,18 @@ own = mean_loss("train", lambda L: model(L, training=False))
 floor = mean_loss("train", all_gray)
 print(f"on the training photos: baseline {own:.4f}, all gray {floor:.4f}")
 print("It has learned from them." if own < floor else "It has learned nothing yet: too few steps or photos.")
+of_new = mean_loss("validation", lambda L: model(L, training=False))
+easier = "easier" if of_new < own else "no easier"
+print(f"on the {len(split.validation)} validation photos, in the same mode: {of_new:.4f}. They are {easier}.")
 
 # %% [markdown]
 # ## 8. What it paints
 #
-# *About 1 minute.*
+# *About 2 minutes.*
 #
 # The rule for choosing photos: of the first 200, those at the 0th, 50th and 100th percentile of the MSE, that is
-# the best, the middle and the worst one. Never the ones we like. Mind that the MSE is kind to a photo with little
-# color, in which gray is nearly right: "best" does not mean well colored. First from the training photos:
+# the best, the middle and the worst one. Never the ones we like. Keep in mind that the MSE is kind to a photo with
+# little color, in which gray is nearly right: "best" does not mean well colored. First from the training photos:
 
 
 # %%
@@ -554,8 +556,8 @@ lesson04.exercise_2(my_loss, grid_a, grid_b, cars, share)
 
 # %% [markdown]
 # **Exercise 3: a ladder without taps.** What do the four upper taps give? Write `climb` without them: only the
-# deepest one, enlarged four times, with all five convolutions. The check trains your ladder as we trained ours and
-# shows both. Predict: what will the colors miss?
+# deepest one, doubled in size four times, with all five convolutions. The check trains your ladder as we trained ours
+# and shows both. Predict: what will the colors miss?
 
 
 # %% tags=["exercise"]
@@ -590,9 +592,10 @@ lesson04.exercise_3(my_climb, colorizer, backbone, learn, painted, pretrained)
 best_row = run.history[run.best_epoch - 1]
 better, learned = best_row["val_loss"] < gray_validation, own < floor
 print(f"Our ladder has {count(mine.trainable_variables):,} numbers to learn; VGG-16's are borrowed.")
-print(f"With them the loss was {verdict} than with random ones after four epochs (48 photos, one seed).")
+print(f"With them the loss was {verdict} than with random ones after four epochs", end=" ")
+print(f"({len(few_L)} photos, one seed).")
 print(f"The profile's ladder has {count(network.trainable_variables):,} numbers to learn.")
-print(f"It trained {len(run.history)} epochs, {sum(row['seconds'] for row in run.history):.0f} seconds;")
+print(f"It was trained for {len(run.history)} epochs, {sum(r['seconds'] for r in run.history):.0f} seconds;")
 print(f"the best is {run.best_epoch}: validation loss {best_row['val_loss']:.4f},", end=" ")
 print(f"{'better than' if better else 'no better than'} all gray ({gray_validation:.4f}).")
 print(f"On its own training photos: {own:.4f},", end=" ")

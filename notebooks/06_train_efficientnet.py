@@ -101,7 +101,7 @@ ours, of_vgg = (millions(each.get_layer("backbone").variables) for each in (netw
 print(f"{settings.efficientnet}: {ours:.1f} million; VGG-16 has {of_vgg / ours:.1f} times as many")
 
 # %% [markdown]
-# EfficientNets are known for few weights. That holds for the small members of the family alone: B7 has four times as
+# EfficientNets are known for having few weights. That is true only of the small ones: B7 has four times as
 # many as VGG-16's convolutions, and its ladder far more than VGG-16's.
 #
 # > **What the paper says, and what we do**
@@ -321,7 +321,7 @@ for name, seconds_of, epochs_of in (("baseline", baseline_seconds, 10), ("new mo
 #
 # ## 7. The fast form
 #
-# *Optional to read; run its cells all the same. About 3 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 3 minutes.*
 #
 # Where does the time of a training step go? The **frozen** backbone only looks: one pass forward. The ladder learns:
 # forward, backward, and a change of its weights. It is small, but it works at high resolution, where there are many

@@ -217,7 +217,7 @@ for name, rivals in unbeaten.items():
 #
 # ## One photo, two answers
 #
-# *Optional to read; run its cells all the same. About 4 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 4 minutes.*
 #
 # Take one test photo, and two answers that need no learning: leave it **gray** ($a = b = 0$ everywhere), or paint it
 # all in **one color**, a pale brown ($a = 10$, $b = 15$). An answer is an array of $(a, b)$, divided by 128.
@@ -305,7 +305,7 @@ print(f"one color: about {colorfulness(evaluation.to_rgb8(L, one_color)):.0f}")
 # %% [markdown]
 # ## Table 1
 #
-# *Optional to read; run its cells all the same. About 4 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 4 minutes.*
 #
 # All measures. Three more are in it:
 #
@@ -363,7 +363,7 @@ print("test photos:", len(errors), " measures:", len(evaluation.MEASURES))
 # %% [markdown]
 # ## What the training looked like
 #
-# *Optional to read; run its cells all the same. About 1 minute.*
+# *Optional reading, but run the cells: later ones need them. About 1 minute.*
 #
 # By epoch, and by the clock: the plain MSE of all three. The ring is the epoch with the lowest validation loss, whose
 # weights are kept.
@@ -376,7 +376,7 @@ figure
 # %% [markdown]
 # ## The extremes
 #
-# *Optional to read; run its cells all the same. About 1 minute.*
+# *Optional reading, but run the cells: later ones need them. About 1 minute.*
 #
 # Of all test photos, the one with the lowest error of the best model, and the one with the highest.
 
@@ -392,7 +392,7 @@ figure
 # %% [markdown]
 # ## Which colors go wrong?
 #
-# *Optional to read; run its cells all the same. About 1 minute.*
+# *Optional reading, but run the cells: later ones need them. About 1 minute.*
 #
 # The error by the true color, over the $ab$ plane. Near the middle, neutral gray, it is hard to be far off; farther out
 # it is easy. A mean over all pixels hides that, since most pixels lie in the middle. White: no test photo has that

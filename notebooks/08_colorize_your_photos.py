@@ -123,7 +123,7 @@ print("Mean chroma:", ", ".join(f"{chroma:.0f} at {vividness}" for vividness, ch
 #
 # *About 3 minutes.*
 #
-# Choose the vividness that you like; as it comes, it is 0.5. All your photos are put into color at their own size, as
+# Choose the vividness that you like; *as it comes* means 0.5. All your photos are put into color at their own size, as
 # PNG files, which lose nothing. What is no photo is left out, and what cannot be read is named. Your own files are
 # never touched. The box does it, unless you choose a model that you have trained (of those, only *vivid* knows
 # vividness).
@@ -158,7 +158,7 @@ else:
 #
 # ## Other models
 #
-# *Optional to read; run its cells all the same. About 1 minute.*
+# *Optional reading, but run the cells: later ones need them. About 1 minute.*
 #
 # What notebooks 04, 05, 06 and 09 have trained, if they have, beside the box:
 
@@ -175,7 +175,7 @@ figures.photo_row([*in_box.values(), *others.values()], [*in_box, *others], colu
 # %% [markdown]
 # ## How it is done
 #
-# *Optional to read; run its cells all the same. About 3 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 3 minutes.*
 #
 # The model sees the photo small, its lightness alone, and says colors that are smaller still. They are scaled up and
 # joined with the lightness of every pixel as it was. By hand:

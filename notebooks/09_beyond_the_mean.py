@@ -408,7 +408,7 @@ print(f"The most unsure quarter of the pixels holds {part:.0%} of the squared er
 # %% [markdown]
 # ## 8. What else it may have been
 #
-# *Optional to read; run its cells all the same. About 2 minutes.*
+# *Optional reading, but run the cells: later ones need them. About 2 minutes.*
 #
 # A distribution holds more than one answer, so let us *draw* from it. If each pixel is drawn by itself, neighbors
 # disagree: the model says nothing of how pixels belong together. So we give all pixels the *same* noise. For a single

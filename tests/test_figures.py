@@ -35,7 +35,6 @@ MAKE = {
     ),
     "photos_per_class": lambda: figures.photos_per_class({"train": {"a": 3, "b": 2}, "test": {"a": 1}}),
     "color_planes": lambda: figures.color_planes(PHOTO / 255),
-    "gamut_slices": figures.gamut_slices,
     "weights_on_photo": lambda: figures.weights_on_photo([PHOTO / 255], [np.full((12, 12), 0.5)], ["x"]),
     "distributions": lambda: figures.distributions(
         {"x": (50, [(0, 0), (10, 60)], [0.7, 0.3])}, [{"mean": (3, 18), "truth": (20, 70)}]
@@ -117,7 +116,7 @@ def test_colors_lie_with_a_to_the_right_and_b_upwards():
     )
     disks = MAKE["distributions"]().axes[0].collections[0]
     assert disks.get_offsets().tolist() == [[0, 0], [10, 60]] and disks.get_sizes() == pytest.approx([1050, 450])
-    slice_of_60 = figures.gamut_slices((60,)).axes[0].get_images()[0]
+    slice_of_60 = figures.distributions({"x": (60, np.zeros((0, 2)), [])}, paleness=0).axes[0].get_images()[0]
     colors, (left, _, bottom, _) = slice_of_60.get_array(), slice_of_60.get_extent()
     red, blue = colors[int(0 - bottom), int(60 - left)], colors[int(-50 - bottom), int(0 - left)]
     assert red.argmax() == 0 and blue.argmax() == 2

@@ -66,6 +66,8 @@ def download(paths: list[Path], folder: Path) -> None:
         return print(f"Your photos in color lie in {_shown_results(folder)}")
     from google.colab import files as colab_files
 
+    if not paths:
+        print("Nothing was put into color, so there is nothing to download.")
     if len(paths) > 1:
         with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
             for path in paths:

@@ -48,11 +48,13 @@ def first(paths: list[Path]) -> photos.Photograph:
     where none is."""
     if not paths:
         raise ColorlibError("No photo is chosen yet. Pick one with the button above, then run this cell again.")
-    for photo in (photo for path in paths for photo in photos.find(path).photos):
-        try:
-            return photos.read_whole(photo)
-        except photos.PhotoError as error:
-            print(f"{photos.shown(photo.name)} is passed over: {error}.")
+    for found in map(photos.find, paths):
+        print(found, end="\n" * bool(found.left_out))
+        for photo in found.photos:
+            try:
+                return photos.read_whole(photo)
+            except (photos.PhotoError, photos.OutOfMemory) as error:
+                print(f"{photos.shown(photo.name)} is passed over: {error}.")
     raise ColorlibError("No photo of these can be read. Choose another one above, then run this cell again.")
 
 

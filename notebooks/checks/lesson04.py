@@ -1,5 +1,7 @@
 """Notebook 04: the ladder's weights, the absolute error, and a ladder without its upper taps."""
 
+import re
+
 import keras
 import numpy as np
 
@@ -56,11 +58,15 @@ def exercise_3(my_climb, colorizer, backbone, learn, painted, with_taps):
     size = backbone.input_shape[1]
     try:
         top = my_climb([keras.Input(tap.shape[1:]) for tap in backbone.outputs])
-        if top is ... or top is None:
+        if top is None:
+            return print("Try again. `my_climb` returns nothing: is its `return` missing?")
+        if top is ...:
             return exercises.check(..., ...)
         mine, usual = (colorizer(backbone, size, climb) for climb in (my_climb, colorizer.__defaults__[0]))
     except (ValueError, IndexError) as error:  # of Keras: two layers of one name, say, or sizes that do not fit
-        return print("Try again. It cannot be built:", str(error).splitlines()[0])
+        lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).splitlines()
+        lines = [line for line in lines if line and not line.startswith("Exception encountered")]
+        return print("Try again. It cannot be built:", *(lines or [type(error).__name__])[:1])
     kernels, wanted = ([v.shape for v in model.trainable_variables if len(v.shape) == 4] for model in (mine, usual))
     adds = any(isinstance(layer, keras.layers.Add) for layer in mine.layers)
     is_right = kernels == wanted and mine.output_shape == usual.output_shape and not adds

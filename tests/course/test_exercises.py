@@ -107,6 +107,7 @@ MISTAKES = {
     "04.3": {
         "my_climb = climb": "still a tap that is added",
         "def my_climb(taps): return climb(taps[-1:])": "cannot be built",
+        "def my_climb(taps): block(taps[-1], 512, 1, 'rung0')": "`return` missing",
         "def my_climb(taps): return block(taps[-1], 512, 1, 'rung0')": "enlarge at each rung",
         "def my_climb(taps): return layers.UpSampling2D(16)(block(taps[-1], 512, 1, 'rung0'))": "all five",
     },

@@ -282,6 +282,7 @@ CONTRARY = {
             "floor": 0.01,
             "mine": SimpleNamespace(trainable_variables=[]),
             "network": SimpleNamespace(trainable_variables=[]),
+            "few_L": range(48),
             "count": len,
             "verdict": "not lower",
         },

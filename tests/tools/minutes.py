@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-OPTIONAL = "Optional to read; run its cells all the same. "  # what comes later may use their names
+OPTIONAL = "Optional reading, but run the cells: later ones need them. "
 LINE = re.compile(rf"# \*({OPTIONAL})?About \d+ minutes?\.\*")
 
 
