@@ -184,6 +184,8 @@ def test_make_works_in_a_path_with_a_space(target, tmp_path):
     folder = tmp_path / "my course"
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / "tests").mkdir()
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "01.py").touch()
     for name in ("Makefile", "requirements.txt", "tests/requirements.txt"):
         shutil.copyfile(ROOT / name, folder / name)
     for tool in ("python", "ruff"):
